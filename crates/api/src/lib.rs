@@ -1,0 +1,1 @@
+//! axum: REST. Shapes requests and answers; knows no SQL and no key.

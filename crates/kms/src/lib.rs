@@ -1,0 +1,1 @@
+//! Where root keys and erasable slots live.

@@ -1,0 +1,2 @@
+//! The Leadvault binary.
+fn main() {}

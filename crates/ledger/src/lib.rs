@@ -1,0 +1,1 @@
+//! The Merkle log: entries, journal, receipts, tree, proofs, checkpoints, offline verifier.

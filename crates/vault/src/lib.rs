@@ -1,0 +1,1 @@
+//! The use cases: the only place where decision, receipt, key and row meet.
