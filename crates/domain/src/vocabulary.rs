@@ -132,7 +132,8 @@ vocabulary! {
         LegalProcess = "LEGAL_PROCESS", BreakGlass = "BREAK_GLASS",
         ReasonNotExpected = "REASON_NOT_EXPECTED",
     }
-    /// Every verdict of decisions.md 2, in the order in which denials win, and `NOT_FOUND`.
+    /// Every verdict of decisions.md 2, in the order in which denials win; then the two codes only the
+    /// log knows: a key whose role is too weak, and `NOT_FOUND`.
     DecisionCode {
         Allow = "ALLOW",
         KeyDestroyed = "DENY_KEY_DESTROYED", KeyDisabled = "DENY_KEY_DISABLED",
@@ -160,7 +161,7 @@ vocabulary! {
         RegionPin = "DENY_REGION_PIN",
         Approval = "DENY_APPROVAL", DualControl = "DENY_DUAL_CONTROL",
         TimeWindow = "DENY_TIME_WINDOW", Rate = "DENY_RATE",
-        NotFound = "NOT_FOUND",
+        RoleInsufficient = "DENY_ROLE_INSUFFICIENT", NotFound = "NOT_FOUND",
     }
 }
 
