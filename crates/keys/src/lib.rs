@@ -1,1 +1,18 @@
 //! The keyring: tree state, pages, directory, epochs. Seeds and leaf keys never leave it.
+
+mod assurance;
+mod blobs;
+mod control;
+mod mirror;
+mod slot;
+mod slot_record;
+
+pub use assurance::Assurance;
+pub use blobs::{
+    BlobsError, Decided, Decision, DirectoryRow, FirstRows, HeadRow, HopRow, HwmRow, KekRow,
+    KekState, KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
+};
+pub use control::{ControlUnavailable, EpochControl};
+pub use mirror::{Mirror, MirrorError};
+pub use slot::{Slot, SlotError};
+pub use slot_record::{SEALED_KEY_BYTES, SlotRecord, SlotRecordError};
