@@ -37,7 +37,8 @@ pub trait Mirror: Send + Sync + 'static {
     /// Tenants with at least one set, ascending.
     async fn tenants(&self) -> Result<Vec<TenantId>, MirrorError>;
 
-    /// Removes sets, pages, directories and hops that the set of `epoch` does not need.
+    /// Removes the sets older than `epoch`, and the pages, directories and hops that no remaining set needs.
+    /// Never touches a newer set: another node may have decided meanwhile.
     async fn keep_only(&self, tenant: TenantId, epoch: u32) -> Result<(), MirrorError>;
 
     /// Removes everything of a tenant; `Ok` if there is nothing.
