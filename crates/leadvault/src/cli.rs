@@ -1,0 +1,236 @@
+//! The command line (surfaces.md 1). stdout carries the result, stderr speaks to people.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The processor side of a lead platform: keeps other companies' leads on their instructions, and lets
+/// each of them prove it.
+#[derive(Debug, Parser)]
+#[command(name = "leadvault", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a data directory: keys, configuration, operator key.
+    #[command(after_help = "Example:\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault")]
+    Init(InitArgs),
+    /// Serve the HTTP API.
+    #[command(after_help = "Example:\n  leadvault serve --config ./vault/leadvault.toml")]
+    Serve(ConfigArgs),
+    /// Show the whole promise on a lead file, over HTTP, against a server of its own.
+    #[command(after_help = "Examples:\n  leadvault demo\n  leadvault demo --once --file leads.csv")]
+    Demo(DemoArgs),
+    /// Import a CSV or JSON Lines file into a dataset.
+    #[command(after_help = "Example:\n  leadvault import leads.csv --url http://127.0.0.1:8620 --key-file tenant.key \\\n    --dataset ds_01… --attestation attestation.json")]
+    Import(ImportArgs),
+    /// Export everything, or one dataset, into a package.
+    #[command(after_help = "Example:\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out leads.zip.age")]
+    Export(ExportArgs),
+    /// Verify a log, an export or a receipt, offline.
+    #[command(subcommand)]
+    Verify(VerifyCommand),
+    /// Follow a log.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Check configuration, files, keys, schema and the machine.
+    Doctor(ConfigArgs),
+    /// Print the OpenAPI document of this build.
+    Openapi,
+    /// Ask a running server for its health; for container health checks.
+    #[command(after_help = "Example:\n  leadvault health --url http://127.0.0.1:8620/healthz")]
+    Health {
+        /// The URL to ask.
+        #[arg(long)]
+        url: String,
+    },
+    /// Key store work.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Directory to make, mode 0700.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// What keeps the key store from being lost: `mirror=DIR` or `accept-total-loss`. May be repeated.
+    #[arg(long, required = false)]
+    pub(crate) durability: Vec<String>,
+    /// Address the server will listen on.
+    #[arg(long, default_value = "127.0.0.1:8620")]
+    pub(crate) listen: String,
+    /// Name of the deployment in the origin of every log.
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// Country the machine stands in (ISO 3166-1 alpha-2).
+    #[arg(long, default_value = "DE")]
+    pub(crate) country: String,
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file that `init` wrote.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// End after the last step and print the result as JSON.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Keep everything in this directory instead of a temporary one.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Lead file to use instead of the sample that ships with the binary.
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Where a server is and with which key.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct ServerArgs {
+    /// Base URL of the server.
+    #[arg(long, env = "LEADVAULT_URL")]
+    pub(crate) url: String,
+    /// File that holds the API key.
+    #[arg(long)]
+    pub(crate) key_file: PathBuf,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// CSV or JSON Lines file, or an export package's leads file.
+    pub(crate) file: PathBuf,
+    /// The server.
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Dataset to import into.
+    #[arg(long)]
+    pub(crate) dataset: String,
+    /// JSON file with the attestation of R-006. Without it the import lands in quarantine.
+    #[arg(long)]
+    pub(crate) attestation: Option<PathBuf>,
+    /// Instruction the import acts under.
+    #[arg(long)]
+    pub(crate) instruction: Option<String>,
+    /// Purpose of the import.
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
+    /// JSON file: header or column index → field.
+    #[arg(long)]
+    pub(crate) mapping: Option<PathBuf>,
+    /// What to do with a lead that is there already.
+    #[arg(long, default_value = "skip", value_parser = ["skip", "update", "reject"])]
+    pub(crate) duplicates: String,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The server.
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// File to write.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// One dataset instead of all.
+    #[arg(long)]
+    pub(crate) dataset: Option<String>,
+    /// Unencrypted. The log says so.
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifyCommand {
+    /// A log: a directory with `checkpoint` and `tile/`, or the URL of a server's `/v1/log`.
+    #[command(after_help = "Example:\n  leadvault verify log ./log --vkey log.vkey --since checkpoint.last-week")]
+    Log {
+        /// Directory or URL.
+        source: String,
+        /// File that holds the log's verifier key.
+        #[arg(long)]
+        vkey: PathBuf,
+        /// A checkpoint or a `Ledger-Receipt` kept from before: detects rollback and fork.
+        #[arg(long)]
+        since: Option<PathBuf>,
+        /// File that holds an API key, for a URL.
+        #[arg(long)]
+        key_file: Option<PathBuf>,
+    },
+    /// An export package.
+    Export {
+        /// The package, `.zip` or `.zip.age`.
+        file: PathBuf,
+        /// File that holds the log's verifier key.
+        #[arg(long)]
+        vkey: PathBuf,
+        /// File that holds the age identity, for an encrypted package.
+        #[arg(long)]
+        identity: Option<PathBuf>,
+    },
+    /// An erasure receipt, a deletion certificate or a `Ledger-Receipt`.
+    Receipt {
+        /// The receipt.
+        file: PathBuf,
+        /// File that holds the log's verifier key.
+        #[arg(long)]
+        vkey: PathBuf,
+    },
+}
+
+/// `log`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Keep the newest checkpoint in a file and check each time that the log only grew.
+    #[command(after_help = "Example:\n  leadvault log watch --url http://127.0.0.1:8620 --key-file tenant.key --vkey log.vkey --state kept.checkpoint")]
+    Watch {
+        /// The server.
+        #[command(flatten)]
+        server: ServerArgs,
+        /// File that holds the log's verifier key.
+        #[arg(long)]
+        vkey: PathBuf,
+        /// File that keeps the last checkpoint.
+        #[arg(long)]
+        state: PathBuf,
+        /// Look once and end.
+        #[arg(long)]
+        once: bool,
+        /// Seconds between two looks.
+        #[arg(long, default_value_t = 60)]
+        every_seconds: u64,
+    },
+}
+
+/// `keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Rebuild the key store from its mirror: the newest set that the slots open.
+    Restore {
+        /// The mirror directory.
+        #[arg(long)]
+        mirror: PathBuf,
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}

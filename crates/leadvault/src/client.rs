@@ -1,0 +1,188 @@
+//! A small HTTP client of the API, for the commands that talk to a server. Blocking, one connection.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context as _;
+use leadvault_domain::Sensitive;
+use reqwest::blocking::{Body, Client as Http, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::exit::Stop;
+
+/// Longest wait for an answer that is not a stream.
+const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// A server and a key.
+pub(crate) struct Client {
+    http: Http,
+    base: String,
+    key: Sensitive<String>,
+    instruction: Option<String>,
+    purpose: Option<String>,
+}
+
+/// An answer that is not a 2xx: status and the problem's code.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// `code` of the problem.
+    pub(crate) code: String,
+    /// The whole problem.
+    pub(crate) body: Value,
+}
+
+/// An answer: JSON and the headers worth keeping.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Body; null where it is empty or not JSON.
+    pub(crate) body: Value,
+    /// `Ledger-Index`.
+    pub(crate) index: Option<u64>,
+    /// `Ledger-Receipt`.
+    pub(crate) receipt: Option<String>,
+    /// `ETag`.
+    pub(crate) etag: Option<String>,
+}
+
+/// What the server said.
+pub(crate) type Said = Result<Answered, Refused>;
+
+impl Client {
+    /// A client of `url` with the key in `key_file`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn from_file(url: &str, key_file: &Path) -> anyhow::Result<Self> {
+        let key = std::fs::read_to_string(key_file)
+            .with_context(|| format!("cannot read the key file {}", key_file.display()))?;
+        Self::new(url, key.trim().to_owned().into())
+    }
+
+    /// A client of `url` with a key.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn new(url: &str, key: Sensitive<String>) -> anyhow::Result<Self> {
+        let http = Http::builder()
+            .timeout(None)
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .build()
+            .context("HTTP client")?;
+        let base = url.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, key, instruction: None, purpose: None })
+    }
+
+    /// The same, acting under an instruction and a purpose.
+    pub(crate) fn under(mut self, instruction: Option<String>, purpose: Option<String>) -> Self {
+        self.instruction = instruction;
+        self.purpose = purpose;
+        self
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose());
+        if let Some(instruction) = &self.instruction {
+            request = request.header("Instruction", instruction);
+        }
+        if let Some(purpose) = &self.purpose {
+            request = request.header("Purpose", purpose);
+        }
+        request
+    }
+
+    /// Sends without a body.
+    ///
+    /// # Errors
+    /// [`Stop::Again`] when the server cannot be reached.
+    pub(crate) fn get(&self, path: &str) -> Result<Said, Stop> {
+        Self::finish(self.request(reqwest::Method::GET, path).timeout(ANSWER_WAIT))
+    }
+
+    /// POSTs JSON; `key` is the idempotency key.
+    ///
+    /// # Errors
+    /// [`Stop::Again`] when the server cannot be reached.
+    pub(crate) fn post(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Said, Stop> {
+        let mut request = self.request(reqwest::Method::POST, path).timeout(ANSWER_WAIT).json(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        Self::finish(request)
+    }
+
+    /// PUTs a stream; `range` is a `Content-Range`.
+    ///
+    /// # Errors
+    /// [`Stop::Again`] when the server cannot be reached.
+    pub(crate) fn put<R: Read + Send + 'static>(
+        &self,
+        path: &str,
+        body: R,
+        len: u64,
+        range: Option<&str>,
+    ) -> Result<Said, Stop> {
+        let mut request =
+            self.request(reqwest::Method::PUT, path).body(Body::sized(body, len));
+        if let Some(range) = range {
+            request = request.header("Content-Range", range);
+        }
+        Self::finish(request)
+    }
+
+    /// GETs a stream from a byte on.
+    ///
+    /// # Errors
+    /// [`Stop::Again`] when the server cannot be reached or says no.
+    pub(crate) fn download(&self, path: &str, from: u64) -> Result<Response, Stop> {
+        let mut request = self.request(reqwest::Method::GET, path);
+        if from > 0 {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        let response = request.send().map_err(|e| Stop::Again(unreachable_server(e)))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refused = refused(response);
+        Err(Stop::Again(anyhow::anyhow!("the server answered {} {}", refused.status, refused.code)))
+    }
+
+    fn finish(request: RequestBuilder) -> Result<Said, Stop> {
+        let response = request.send().map_err(|e| Stop::Again(unreachable_server(e)))?;
+        if !response.status().is_success() {
+            return Ok(Err(refused(response)));
+        }
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
+        };
+        let index = header("Ledger-Index").and_then(|v| v.parse().ok());
+        let (receipt, etag) = (header("Ledger-Receipt"), header("ETag"));
+        let status = response.status().as_u16();
+        let text = response.text().map_err(|e| Stop::Again(unreachable_server(e)))?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Ok(Answered { status, body, index, receipt, etag }))
+    }
+}
+
+fn refused(response: Response) -> Refused {
+    let status = response.status().as_u16();
+    let body: Value = response.json().unwrap_or(Value::Null);
+    let code = body.get("code").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    Refused { status, code, body }
+}
+
+fn unreachable_server(error: reqwest::Error) -> anyhow::Error {
+    anyhow::Error::new(error.without_url()).context("the server cannot be reached")
+}
+
+impl Refused {
+    /// As an error for people: what the server said no to.
+    pub(crate) fn stop(&self, what: &str) -> Stop {
+        let error = anyhow::anyhow!("{what}: the server answered {} {}", self.status, self.code);
+        if self.status >= 500 || self.status == 429 { Stop::Again(error) } else { Stop::Usage(error) }
+    }
+}

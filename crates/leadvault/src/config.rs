@@ -1,0 +1,205 @@
+//! The one configuration file: TOML, unknown keys are errors, secrets are named by file.
+//!
+//! Relative paths are relative to the directory of the file. Each key may be overridden by the
+//! environment variable named beside it; nothing else is read from the environment.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use leadvault_domain::{Country, Region};
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Address to listen on; port 0 takes a free one. Default `127.0.0.1:8620`. `LEADVAULT_LISTEN`.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: String,
+    /// Name of the deployment in the origin of every log. It cannot change later without closing the
+    /// logs. Default `localhost`. `LEADVAULT_HOST`.
+    #[serde(default = "default_host")]
+    pub(crate) host: String,
+    /// Region of this cell. Default `local`.
+    #[serde(default = "default_region")]
+    pub(crate) region: Region,
+    /// Country the machine stands in: the place where data of this cell lies.
+    #[serde(default = "default_country")]
+    pub(crate) country: Country,
+    /// Data directory. Default: the directory of this file. `LEADVAULT_DATA`.
+    #[serde(default = "default_data")]
+    pub(crate) data: PathBuf,
+    /// Keys and slots.
+    #[serde(default)]
+    pub(crate) keys: KeysConfig,
+    /// How the key store survives the loss of a disk; chosen at `init`.
+    pub(crate) durability: Durability,
+    /// TLS 1.3; absent = plain HTTP, for loopback or behind a proxy that ends TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<TlsConfig>,
+    /// Bounds on what one caller can take.
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
+}
+
+/// Keys and slots.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KeysConfig {
+    /// File of the root key. Default `root.key`; mode 0600 or the start is refused.
+    pub(crate) root_key_file: PathBuf,
+    /// File of the operator's API key. Default `operator.key`.
+    pub(crate) operator_key_file: PathBuf,
+    /// Accept a slot on a filesystem that may keep old bytes. Certificates then say E0. Default false.
+    pub(crate) allow_copy_on_write: bool,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self {
+            root_key_file: "root.key".into(),
+            operator_key_file: "operator.key".into(),
+            allow_copy_on_write: false,
+        }
+    }
+}
+
+/// What keeps the key store from being lost (protocols.md 1.3).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Durability {
+    /// One or more of `mirror`, `accept-total-loss`; the others of protocols.md 1.3 need a provider
+    /// this build does not have and are refused.
+    pub(crate) choices: Vec<String>,
+    /// Directory on another disk, for `mirror`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mirror: Option<PathBuf>,
+}
+
+/// Certificate and key, PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsConfig {
+    /// Certificate chain.
+    pub(crate) cert_file: PathBuf,
+    /// Private key.
+    pub(crate) key_file: PathBuf,
+}
+
+/// Bounds on what one caller can take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    /// Requests worked on at once; more are answered 503 `overloaded`. Default 256.
+    pub(crate) concurrent_requests: usize,
+    /// Bytes of a JSON body. Default 1 MiB.
+    pub(crate) body_bytes_max: usize,
+    /// Jobs a tenant may have open at once. Default 16.
+    pub(crate) open_jobs_per_tenant: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { concurrent_requests: 256, body_bytes_max: 1 << 20, open_jobs_per_tenant: 16 }
+    }
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:8620".to_owned()
+}
+
+fn default_host() -> String {
+    "localhost".to_owned()
+}
+
+#[expect(clippy::expect_used, reason = "a literal of the right form")]
+fn default_region() -> Region {
+    "local".parse().expect("`local` is a region")
+}
+
+#[expect(clippy::expect_used, reason = "a literal of the right form")]
+fn default_country() -> Country {
+    "DE".parse().expect("two capital letters")
+}
+
+fn default_data() -> PathBuf {
+    PathBuf::from(".")
+}
+
+impl Config {
+    /// Reads the file, applies the environment, and makes paths absolute.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something it may not. The message names the key.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let mut config: Self = toml::from_str(&text)
+            .with_context(|| format!("the configuration {} is not valid", path.display()))?;
+        if let Ok(listen) = std::env::var("LEADVAULT_LISTEN") {
+            config.listen = listen;
+        }
+        if let Ok(host) = std::env::var("LEADVAULT_HOST") {
+            config.host = host;
+        }
+        if let Ok(data) = std::env::var("LEADVAULT_DATA") {
+            config.data = data.into();
+        }
+        let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = dir.canonicalize().context("the directory of the configuration")?;
+        config.data = dir.join(&config.data);
+        config.keys.root_key_file = config.data.join(&config.keys.root_key_file);
+        config.keys.operator_key_file = config.data.join(&config.keys.operator_key_file);
+        config.durability.mirror = config.durability.mirror.map(|m| config.data.join(m));
+        if let Some(tls) = &mut config.tls {
+            tls.cert_file = dir.join(&tls.cert_file);
+            tls.key_file = dir.join(&tls.key_file);
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let host_ok = !self.host.is_empty()
+            && self.host.len() <= 253
+            && self.host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
+        anyhow::ensure!(host_ok, "host: letters, digits, `.`, `-`, `:`; at most 253 characters");
+        for choice in &self.durability.choices {
+            let known = matches!(choice.as_str(), "mirror" | "accept-total-loss");
+            anyhow::ensure!(
+                known,
+                "durability.choices: this build offers `mirror` and `accept-total-loss`"
+            );
+        }
+        let mirrored = self.durability.choices.iter().any(|c| c == "mirror");
+        anyhow::ensure!(
+            mirrored == self.durability.mirror.is_some(),
+            "durability: `mirror` needs a directory, and a directory needs `mirror`"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_at_every_level() {
+        let good = "[durability]\nchoices = ['accept-total-loss']\n";
+        assert!(parse(good).is_ok());
+        for bad in [
+            "lisen = 'x'\n[durability]\nchoices = []\n",
+            "[durability]\nchoices = []\nmiror = 'x'\n",
+            "[durability]\nchoices = []\n[keys]\nroot = 'x'\n",
+            "[durability]\nchoices = []\n[limits]\nbody = 1\n",
+            "[durability]\nchoices = []\n[tls]\ncert = 'x'\n",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

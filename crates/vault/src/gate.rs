@@ -1,0 +1,299 @@
+//! The gate: one decision, one entry. Every use case that touches tenant data passes here first.
+//!
+//! A permit is only a decision; data comes out under the `CommittedReceipt` of the entry that
+//! [`Permit::entry`] starts. A denial commits its own entry and comes back as a [`Refusal`] with the stamp.
+
+use std::future::Future;
+
+use leadvault_domain::{
+    DecisionCode, Instruction, KeyState, LabelFlag, Labels, Operation, Purpose, ReasonCode, Role,
+    Timestamp,
+};
+use leadvault_ledger::{
+    Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, ResourceType,
+};
+use leadvault_policy::{self as policy, Ask, FieldRule, InstructionRef, Verdict};
+
+use crate::call::{Call, Stamp};
+use crate::cell::Cell;
+use crate::error::{Fault, Refusal};
+use crate::exit;
+use crate::room::{Control, Room};
+
+/// How often a call is decided again when the control state moves under it, before it gives up.
+const DECISIONS_MAX: usize = 3;
+
+/// An allowance, and what an entry under it says.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pub(crate) instruction: InstructionRef,
+    pub(crate) fields: FieldRule,
+    pub(crate) masking: Option<leadvault_domain::Masking>,
+    pub(crate) purpose: Purpose,
+    pub(crate) operation: Operation,
+    pub(crate) control: std::sync::Arc<Control>,
+    pub(crate) at: Timestamp,
+    warnings: Vec<&'static str>,
+    obligations: Vec<policy::Obligation>,
+}
+
+impl Permit {
+    /// Starts the entry of the allowed access, under the first operation that was asked for.
+    pub(crate) fn entry(&self, call: &Call, on: ResourceType) -> EntryDraft {
+        self.entry_as(call, LogOperation::Data(self.operation), on)
+    }
+
+    /// Starts an entry under an operation of the log's own.
+    pub(crate) fn entry_as(
+        &self,
+        call: &Call,
+        operation: LogOperation,
+        on: ResourceType,
+    ) -> EntryDraft {
+        draft(call, self.at, operation, on, DecisionCode::Allow)
+            .purpose(self.purpose)
+            .instruction(stamp_of(&self.instruction))
+            .warnings(self.warnings.iter().copied())
+            .obligations(self.obligations.iter().map(|o| o.as_str()))
+    }
+
+    /// What a read under this permit asserts at its commit.
+    pub(crate) fn read_generations(&self) -> Generations {
+        self.control.read_generations()
+    }
+
+    /// What a write under this permit asserts at its commit.
+    pub(crate) fn write_generations(&self) -> Generations {
+        self.control.write_generations()
+    }
+}
+
+/// Starts an entry of a tenant's API call.
+fn draft(
+    call: &Call,
+    at: Timestamp,
+    operation: LogOperation,
+    on: ResourceType,
+    code: DecisionCode,
+) -> EntryDraft {
+    EntryDraft::new(at, Actor::of(&call.caller), ReasonCode::TenantApiCall, operation, on, code)
+        .request(call.request)
+        .actor_country(call.caller.country)
+}
+
+fn stamp_of(instruction: &InstructionRef) -> InstructionStamp {
+    InstructionStamp {
+        id: instruction.id,
+        version: instruction.version,
+        hash: Some(instruction.hash.clone()),
+    }
+}
+
+impl Cell {
+    /// Decides a call that touches tenant data. A denial is committed to the tenant's log.
+    ///
+    /// # Errors
+    /// The denial with its stamp, or what kept it from being decided.
+    pub(crate) async fn permit(
+        &self,
+        room: &Room,
+        call: &Call,
+        ask: &Ask,
+        on: ResourceType,
+    ) -> Result<Permit, Refusal> {
+        let control = room.control();
+        let at = self.clock().now();
+        let mut instructions = std::sync::Arc::clone(&control.instructions);
+        let mut named = ask.named;
+        if exit::applies(call, ask) {
+            let built_in = exit::issue(self, room, call, ask, at).await?;
+            named = Some(policy::Named { id: built_in.id, version: Some(built_in.version) });
+            instructions = std::sync::Arc::new(vec![built_in]);
+            // Prohibitions of the tenant bind its own exit as well.
+            let prohibits = control
+                .instructions
+                .iter()
+                .filter(|i| i.effect == leadvault_domain::Effect::Prohibit)
+                .cloned();
+            std::sync::Arc::make_mut(&mut instructions).extend(prohibits);
+        }
+        let ask = Ask { named, ..ask.clone() };
+        self.decide(room, call, &ask, &instructions, at, on).await
+    }
+
+    async fn decide(
+        &self,
+        room: &Room,
+        call: &Call,
+        ask: &Ask,
+        instructions: &[Instruction],
+        at: Timestamp,
+        on: ResourceType,
+    ) -> Result<Permit, Refusal> {
+        let control = room.control();
+        let actor = policy::Actor::from(&call.caller);
+        let facts = self.facts(room, &control, ask, call, at);
+        let operation = ask.operations.first().copied().unwrap_or(Operation::Read);
+        let verdict = policy::decide(
+            ask,
+            &actor,
+            instructions,
+            call.caller.default_instruction,
+            &facts,
+            at,
+        );
+        match verdict {
+            Verdict::Allow(allow) => {
+                room.count_call(allow.instruction.id, at);
+                Ok(Permit {
+                    // An exit permit is stored before it is used, which moves the generation.
+                    control: room.control(),
+                    instruction: allow.instruction,
+                    fields: allow.fields,
+                    masking: allow.masking,
+                    purpose: allow.purpose,
+                    operation,
+                    at,
+                    warnings: allow.warnings.iter().map(|w| w.as_str()).collect(),
+                    obligations: allow.obligations,
+                })
+            }
+            Verdict::Deny(deny) => {
+                let mut entry = draft(call, at, LogOperation::Data(operation), on, deny.code);
+                if let Some(purpose) = ask.purpose.or(call.caller.default_purpose) {
+                    entry = entry.purpose(purpose);
+                }
+                if let Some(instruction) = &deny.instruction {
+                    entry = entry.instruction(stamp_of(instruction));
+                }
+                let receipt =
+                    self.commit(room, entry, Some(room.control().read_generations())).await?;
+                Err(Refusal {
+                    fault: Fault::Denied(deny.code),
+                    instruction: deny.instruction.map(|i| (i.id, i.version)),
+                    stamp: Some(Box::new(Stamp::from(&receipt))),
+                })
+            }
+            Verdict::PurposeRequired => Err(Fault::PurposeRequired.into()),
+        }
+    }
+
+    /// The facts of a decision that are not in the call.
+    fn facts(
+        &self,
+        room: &Room,
+        control: &Control,
+        ask: &Ask,
+        call: &Call,
+        at: Timestamp,
+    ) -> policy::Facts {
+        let candidate = ask.named.map(|n| n.id).or(call.caller.default_instruction);
+        policy::Facts {
+            tenant: room.id,
+            tenant_state: control.state,
+            key_state: self.key_state(room, control),
+            needs_key: ask.needs_key,
+            agreement_in_force: control.agreement_in_force,
+            store_places: control.store.clone(),
+            calls_last_hour: candidate.map_or(0, |id| room.calls_this_hour(id, at)),
+            ..policy::Facts::default_for(room.id)
+        }
+    }
+
+    /// The state of a tenant's key: what is on record, or destroyed when there is none left.
+    pub(crate) fn key_state(&self, room: &Room, control: &Control) -> KeyState {
+        if room.keys.is_none() { KeyState::Destroyed } else { control.key_state }
+    }
+
+    /// Commits an entry to a tenant's log.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] where the control state moved; [`Fault::JournalUnwritable`], in which case
+    /// nothing may be released.
+    pub(crate) async fn commit(
+        &self,
+        room: &Room,
+        entry: EntryDraft,
+        asserted: Option<Generations>,
+    ) -> Result<CommittedReceipt, Refusal> {
+        Ok(self.journal().commit(room.no, entry.finish()?, asserted).await?)
+    }
+
+    /// Answers 404 and records it: nothing was located, the caller's own log says so.
+    pub(crate) async fn not_found(
+        &self,
+        room: &Room,
+        call: &Call,
+        operation: Operation,
+        on: ResourceType,
+    ) -> Refusal {
+        let at = self.clock().now();
+        let entry = draft(call, at, LogOperation::Data(operation), on, DecisionCode::NotFound);
+        match self.commit(room, entry, None).await {
+            Ok(receipt) => Refusal {
+                fault: Fault::NotFound,
+                instruction: None,
+                stamp: Some(Box::new(Stamp::from(&receipt))),
+            },
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Lets a call pass whose role is one of `roles`; records the refusal otherwise.
+    ///
+    /// # Errors
+    /// [`Fault::RoleInsufficient`] with its stamp.
+    pub(crate) async fn require_role(
+        &self,
+        room: &Room,
+        call: &Call,
+        roles: &[Role],
+        operation: LogOperation,
+        on: ResourceType,
+    ) -> Result<(), Refusal> {
+        if roles.contains(&call.caller.role) {
+            return Ok(());
+        }
+        let at = self.clock().now();
+        let entry = draft(call, at, operation, on, DecisionCode::RoleInsufficient);
+        let receipt = self.commit(room, entry, None).await?;
+        Err(Refusal {
+            fault: Fault::RoleInsufficient,
+            instruction: None,
+            stamp: Some(Box::new(Stamp::from(&receipt))),
+        })
+    }
+
+    /// Starts the entry of an administrative act of the tenant: key, dataset, instruction, agreement.
+    pub(crate) fn administrative(
+        &self,
+        call: &Call,
+        operation: LogOperation,
+        on: ResourceType,
+    ) -> EntryDraft {
+        draft(call, self.clock().now(), operation, on, DecisionCode::Allow)
+    }
+
+    /// Runs a use case; where the control state moved under it, reloads and runs it again.
+    ///
+    /// # Errors
+    /// What the use case returned; [`Fault::Overloaded`] when it kept moving.
+    pub(crate) async fn settled<T, F, Fut>(&self, room: &Room, mut attempt: F) -> Result<T, Refusal>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Refusal>>,
+    {
+        for _ in 0..DECISIONS_MAX {
+            match attempt().await {
+                Err(refusal) if refusal.fault == Fault::Stale => self.reload(room).await?,
+                other => return other,
+            }
+        }
+        Err(Fault::Overloaded.into())
+    }
+}
+
+/// Whether rows with these labels are invisible to reads and searches: what waits in quarantine.
+pub(crate) fn hidden(labels: Labels) -> bool {
+    labels.has(LabelFlag::Quarantined)
+}

@@ -1,0 +1,179 @@
+//! A tenant's room: its key ring and what is known of its control state, in memory.
+//!
+//! The control state is a cache. It carries the generation it was read under, and every commit asserts
+//! that generation (protocols.md 4), so a stale cache can delay a call but never let it through.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use leadvault_domain::{
+    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, Instruction, InstructionId,
+    KeyState, Place, Region, Regime, TenantId, TenantNo, TenantState, Timestamp,
+};
+use leadvault_keys::{Keyring, TenantKeys};
+use leadvault_ledger::Generations;
+
+use crate::error::Fault;
+
+/// What is known of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DatasetControl {
+    /// Its number in this cell.
+    pub(crate) no: DatasetNo,
+    /// Its id.
+    pub(crate) id: DatasetId,
+    /// The tree new leads take their leaves from.
+    pub(crate) tree: u32,
+    /// Its name; sealed at rest.
+    pub(crate) name: String,
+    /// Region for phone numbers without a country.
+    pub(crate) default_region: Option<String>,
+    /// Origin regimes of leads that bring none.
+    pub(crate) origin: Vec<Regime>,
+    /// Columns the tenant classified, by field number.
+    pub(crate) columns: HashMap<FieldNo, Category>,
+    /// Headers of unmapped columns, by field number; sealed at rest.
+    pub(crate) headers: HashMap<FieldNo, String>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+}
+
+/// What decisions need to know of a tenant.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    /// State of the tenant.
+    pub(crate) state: TenantState,
+    /// State of its key.
+    pub(crate) key_state: KeyState,
+    /// Generation every commit asserts.
+    pub(crate) state_gen: u32,
+    /// Generation every write asserts besides.
+    pub(crate) dir_gen: u32,
+    /// Where the tenant lives.
+    pub(crate) region: Region,
+    /// Where the controller sits.
+    pub(crate) controller_country: Country,
+    /// Where its data may lie.
+    pub(crate) store: Vec<Place>,
+    /// From where it may be seen.
+    pub(crate) access: Vec<Place>,
+    /// The agreement in force, or the last one.
+    pub(crate) agreement: Agreement,
+    /// Whether it is in force.
+    pub(crate) agreement_in_force: bool,
+    /// age recipient of exports.
+    pub(crate) export_recipient: Option<String>,
+    /// Every version of every instruction, newest versions last.
+    pub(crate) instructions: Arc<Vec<Instruction>>,
+    /// Datasets that live.
+    pub(crate) datasets: HashMap<DatasetId, Arc<DatasetControl>>,
+}
+
+impl Control {
+    /// What a read or denial asserts.
+    pub(crate) fn read_generations(&self) -> Generations {
+        Generations { state_gen: self.state_gen, dir_gen: None }
+    }
+
+    /// What a write asserts.
+    pub(crate) fn write_generations(&self) -> Generations {
+        Generations { state_gen: self.state_gen, dir_gen: Some(self.dir_gen) }
+    }
+
+    /// A dataset that lives.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for an unknown, foreign or shredded one.
+    pub(crate) fn dataset(&self, id: DatasetId) -> Result<Arc<DatasetControl>, Fault> {
+        self.datasets.get(&id).cloned().ok_or(Fault::NotFound)
+    }
+
+    /// A dataset by its number.
+    pub(crate) fn dataset_by_no(&self, no: DatasetNo) -> Option<Arc<DatasetControl>> {
+        self.datasets.values().find(|d| d.no == no).cloned()
+    }
+}
+
+/// One tenant in memory.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// The tenant.
+    pub(crate) id: TenantId,
+    /// Its number in this cell.
+    pub(crate) no: TenantNo,
+    /// Its keys; the ring inside is empty while they are suspended.
+    pub(crate) keys: Option<TenantKeys>,
+    control: ArcSwap<Control>,
+    calls: Mutex<HashMap<InstructionId, HourCount>>,
+}
+
+/// Calls under one instruction in one hour.
+#[derive(Debug, Default, Clone, Copy)]
+struct HourCount {
+    hour: i64,
+    calls: u32,
+}
+
+impl Room {
+    /// A room over what was loaded. `keys` is absent for a tenant whose keys are destroyed.
+    pub(crate) fn new(
+        id: TenantId,
+        no: TenantNo,
+        keys: Option<TenantKeys>,
+        control: Control,
+    ) -> Self {
+        Self {
+            id,
+            no,
+            keys,
+            control: ArcSwap::from_pointee(control),
+            calls: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The control state as last read.
+    pub(crate) fn control(&self) -> Arc<Control> {
+        self.control.load_full()
+    }
+
+    /// Puts a newer control state in place.
+    pub(crate) fn set_control(&self, control: Control) {
+        self.control.store(Arc::new(control));
+    }
+
+    /// The tenant's keys.
+    ///
+    /// # Errors
+    /// [`Fault::KeyDestroyed`] after a shred.
+    pub(crate) fn keys(&self) -> Result<&TenantKeys, Fault> {
+        self.keys.as_ref().ok_or(Fault::KeyDestroyed)
+    }
+
+    /// The present snapshot of the key ring.
+    ///
+    /// # Errors
+    /// [`Fault::Denied`] with the code of the key's state.
+    pub(crate) fn ring(&self) -> Result<Arc<Keyring>, Fault> {
+        Ok(self.keys()?.ring()?)
+    }
+
+    /// Calls under an instruction in the running hour; counts this one in.
+    pub(crate) fn count_call(&self, instruction: InstructionId, at: Timestamp) -> u32 {
+        let hour = at.micros().div_euclid(3_600_000_000);
+        let mut calls = self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count = calls.entry(instruction).or_default();
+        if count.hour != hour {
+            *count = HourCount { hour, calls: 0 };
+        }
+        count.calls = count.calls.saturating_add(1);
+        count.calls
+    }
+
+    /// Calls under an instruction so far in the running hour.
+    pub(crate) fn calls_this_hour(&self, instruction: InstructionId, at: Timestamp) -> u32 {
+        let hour = at.micros().div_euclid(3_600_000_000);
+        let calls = self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        calls.get(&instruction).filter(|c| c.hour == hour).map_or(0, |c| c.calls)
+    }
+}
