@@ -1,0 +1,104 @@
+//! The circumstances of a call: who, under what, which request.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::request::Parts;
+use leadvault_domain::{Caller, RequestId, Sensitive};
+use leadvault_vault::{Call, Credential, Fault, fingerprint};
+
+use super::credential::Shown;
+use super::headers;
+use crate::problem::Problem;
+
+/// Every `METHOD /path` of the document. A call's route is one of these texts, so an undescribed route
+/// cannot be called.
+static ROUTES: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| crate::document::routes().map(|(m, p)| format!("{m} {p}")).collect());
+
+/// A call by a tenant's key, without a JSON body.
+#[derive(Debug)]
+pub(crate) struct TenantCall(pub(crate) Call);
+
+/// A call by the operator's key, without a JSON body.
+#[derive(Debug)]
+pub(crate) struct OperatorCall {
+    /// Id of the request.
+    pub(crate) request: RequestId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TenantCall {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(tenant_call(parts, &[])?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OperatorCall {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(operator_call(parts)?)
+    }
+}
+
+/// A tenant's call with these bytes as its body.
+pub(super) fn tenant_call(parts: &Parts, body: &[u8]) -> Result<Call, Fault> {
+    Ok(Call {
+        caller: caller(parts)?,
+        instruction: headers::instruction(&parts.headers)?,
+        purpose: headers::purpose(&parts.headers)?,
+        request: request_id(parts)?,
+        idempotency_key: idempotency_key(parts)?,
+        route: route(parts)?,
+        fingerprint: fingerprint(&[
+            parts.method.as_str().as_bytes(),
+            b" ",
+            parts.uri.path().as_bytes(),
+            b"\n",
+            body,
+        ]),
+    })
+}
+
+/// The operator's call.
+pub(super) fn operator_call(parts: &Parts) -> Result<OperatorCall, Fault> {
+    match credential(parts)?.as_ref() {
+        Credential::Operator => Ok(OperatorCall { request: request_id(parts)? }),
+        Credential::Tenant(_) => Err(Fault::RoleInsufficient),
+    }
+}
+
+/// The tenant's caller. The operator's key reads no tenant content, whatever the route.
+pub(super) fn caller(parts: &Parts) -> Result<Caller, Fault> {
+    match credential(parts)?.as_ref() {
+        Credential::Tenant(caller) => Ok(Caller::clone(caller)),
+        Credential::Operator => Err(Fault::RoleInsufficient),
+    }
+}
+
+fn credential(parts: &Parts) -> Result<Arc<Credential>, Fault> {
+    let shown = parts.extensions.get::<Shown>().ok_or(Fault::Unauthenticated)?;
+    Ok(Arc::clone(&shown.0))
+}
+
+fn request_id(parts: &Parts) -> Result<RequestId, Fault> {
+    parts.extensions.get().copied().ok_or(Fault::Internal("request_without_id"))
+}
+
+fn idempotency_key(parts: &Parts) -> Result<Option<Sensitive<String>>, Fault> {
+    headers::idempotency_key(&parts.headers)
+}
+
+fn route(parts: &Parts) -> Result<&'static str, Fault> {
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    // `HEAD` is answered by the handler of `GET`.
+    let method = match parts.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    let text = format!("{method} {path}");
+    ROUTES.get(&text).map(String::as_str).ok_or(Fault::Internal("route_undescribed"))
+}

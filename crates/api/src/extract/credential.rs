@@ -1,0 +1,91 @@
+//! Authentication: the bearer token becomes a credential, before anything else of a request is looked at.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use leadvault_vault::{Credential, Fault};
+
+use crate::problem::Problem;
+use crate::request_line::Whose;
+use crate::state::ApiState;
+
+/// The credential of a request, as handlers see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown(pub(crate) Arc<Credential>);
+
+/// Lets a request with a genuine key pass; 401 or 421 otherwise.
+pub(crate) async fn authenticate(
+    State(state): State<ApiState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let shown = match bearer(request.headers()) {
+        Ok(token) => state.cell.authenticate(token).await,
+        Err(fault) => Err(fault),
+    };
+    let credential = match shown {
+        Ok(credential) => credential,
+        Err(fault) => return Problem::from(fault).into_response(),
+    };
+    if let (Credential::Tenant(caller), Some(whose)) =
+        (&credential, request.extensions().get::<Whose>())
+    {
+        whose.note(caller.tenant);
+    }
+    request.extensions_mut().insert(Shown(Arc::new(credential)));
+    next.run(request).await
+}
+
+/// The token of `Authorization: Bearer …`. Two such headers are as good as none.
+fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Fault::Unauthenticated);
+    };
+    let text = value.to_str().map_err(|_| Fault::Unauthenticated)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Fault::Unauthenticated)?;
+    let token = token.trim_matches(' ');
+    let ok = scheme.eq_ignore_ascii_case("bearer")
+        && !token.is_empty()
+        && token.bytes().all(|b| b.is_ascii_graphic());
+    if ok { Ok(token) } else { Err(Fault::Unauthenticated) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for value in values {
+            map.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn one_bearer_token_is_read() {
+        assert_eq!(bearer(&headers(&["Bearer lv_live_x"])), Ok("lv_live_x"));
+        assert_eq!(bearer(&headers(&["bearer  lv_live_x "])), Ok("lv_live_x"));
+    }
+
+    #[test]
+    fn anything_else_is_unauthenticated() {
+        for bad in [
+            &[][..],
+            &["Basic eDp5"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer a b"],
+            &["lv_live_x"],
+            &["Bearer a", "Bearer b"],
+        ] {
+            assert_eq!(bearer(&headers(bad)), Err(Fault::Unauthenticated), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `?limit=` of lists.
+
+use leadvault_vault::Fault;
+
+/// Items of a page where the call does not say.
+const LIMIT_DEFAULT: u16 = 50;
+/// Items of a page at most: one entry names every lead of a page, and an entry is bounded.
+const LIMIT_MAX: u16 = 200;
+
+/// The limit of a page, 1 to 200.
+///
+/// # Errors
+/// [`Fault::LimitTooLarge`] above 200, [`Fault::BadRequest`] for 0.
+pub(crate) fn page_limit(asked: Option<u64>) -> Result<u16, Fault> {
+    match asked {
+        None => Ok(LIMIT_DEFAULT),
+        Some(0) => Err(Fault::bad("query:limit", "zero")),
+        Some(n) => {
+            let limit = u16::try_from(n).ok().filter(|n| *n <= LIMIT_MAX);
+            limit.ok_or(Fault::LimitTooLarge)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_holds_one_to_two_hundred() {
+        assert_eq!(page_limit(None), Ok(50));
+        assert_eq!(page_limit(Some(1)), Ok(1));
+        assert_eq!(page_limit(Some(200)), Ok(200));
+        assert_eq!(page_limit(Some(201)), Err(Fault::LimitTooLarge));
+        assert_eq!(page_limit(Some(u64::MAX)), Err(Fault::LimitTooLarge));
+        assert!(matches!(page_limit(Some(0)), Err(Fault::BadRequest(_))));
+    }
+}

@@ -1,0 +1,56 @@
+//! A title for every denial (RFC 9457: the same for every occurrence of a code).
+
+use leadvault_domain::DecisionCode;
+
+/// The title of a decision's code.
+pub(super) fn of(code: DecisionCode) -> &'static str {
+    use DecisionCode as C;
+    match code {
+        C::Allow => "Allowed",
+        C::KeyDestroyed => "The tenant's key is destroyed",
+        C::KeyDisabled => "The tenant's key is disabled",
+        C::KeyUnreachable => "The provider of the tenant's key does not answer",
+        C::TenantState => "The state of the tenant does not allow this operation",
+        C::Agreement => "No agreement is in force",
+        C::Hold => "The lead is under a hold",
+        C::Restricted => "Processing of the lead is restricted",
+        C::ObjectionSubject => "The person objected to this purpose",
+        C::Optout => "The person opted out",
+        C::Minor => "The person is a minor",
+        C::Prohibited => "An instruction prohibits this",
+        C::Biometric => "Biometric data may not be processed so",
+        C::NoInstruction => "No instruction permits this",
+        C::Ambiguous => "More than one instruction permits this; name one",
+        C::InstructionDraft => "The instruction is a draft",
+        C::InstructionSuspended => "The instruction is suspended",
+        C::InstructionChallenged => "The instruction is challenged",
+        C::InstructionRevoked => "The instruction is revoked",
+        C::InstructionSuperseded => "The instruction has a newer version",
+        C::NoGrant => "No grant covers this session",
+        C::GrantExpired => "The grant has expired",
+        C::GrantScope => "The grant does not cover this",
+        C::GrantRevoked => "The grant is revoked",
+        C::InstructionExpired => "The instruction has expired",
+        C::InstructionNotYet => "The instruction is not valid yet",
+        C::Purpose => "The instruction does not cover this purpose",
+        C::Operation => "The instruction does not cover this operation",
+        C::Dataset => "The instruction does not cover this dataset",
+        C::Category => "The instruction does not cover this category of data",
+        C::Field => "The instruction does not cover this field",
+        C::Unclassified => "The instruction does not cover unclassified data",
+        C::Filter => "The instruction's filter leaves this out",
+        C::MaxRecords => "More records than the instruction covers",
+        C::SubjectKind => "The instruction does not cover this kind of person",
+        C::Regime => "The instruction does not cover data of this origin",
+        C::RecipientNotAuthorised => "The recipient is not authorised",
+        C::NoticeWindowOpen => "The notice period of the recipient is still running",
+        C::Objection => "There is an objection against the recipient",
+        C::RegionPin => "The place is not one the instruction lists",
+        C::Approval => "The approval this needs is missing",
+        C::DualControl => "This needs a second person",
+        C::TimeWindow => "Outside the times the instruction allows",
+        C::Rate => "More calls than the instruction allows",
+        C::RoleInsufficient => "The role of the API key is too weak",
+        C::NotFound => "There is no such thing here",
+    }
+}

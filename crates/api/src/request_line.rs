@@ -1,0 +1,160 @@
+//! The edge of the surface: gives the request its id, bounds its headers, renders problems, puts the
+//! headers every answer has, and writes the one line per request.
+//!
+//! The line holds method, matched path, status, latency, request id, tenant and code; never the URI,
+//! whose query and ids are the caller's. A fault of ours adds the place where it arose, once, here.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use leadvault_domain::{Clock, Entropy, RequestId, TenantId, Timestamp};
+use leadvault_vault::Fault;
+
+use crate::problem::Problem;
+
+/// Id of the request, on every answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// Header fields of one request. Clients send about a dozen, proxies add a few.
+const HEADERS_MAX: usize = 64;
+/// Bytes of all header names and values; the largest honest one is an API key or a trace context.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// One year, the least that browsers' preload lists take.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
+/// What the edge needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    /// For ids and latency.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// For ids.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Whether answers travel over TLS.
+    pub(crate) https: bool,
+}
+
+/// Filled in by authentication, read by the line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Whose(Arc<OnceLock<TenantId>>);
+
+impl Whose {
+    /// Notes whose request it is.
+    pub(crate) fn note(&self, tenant: TenantId) {
+        // The first note stands: one request has one credential.
+        let _ = self.0.set(tenant);
+    }
+}
+
+/// The outermost layer.
+pub(crate) async fn request_line(
+    State(edge): State<Edge>,
+    matched: Option<MatchedPath>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let began = edge.clock.now();
+    let method = request.method().clone();
+    let whose = Whose::default();
+    let (id, response) = match RequestId::make(&*edge.clock, &*edge.entropy) {
+        Ok(id) if within_bounds(request.headers()) => {
+            request.extensions_mut().insert(id);
+            request.extensions_mut().insert(whose.clone());
+            (id, next.run(request).await)
+        }
+        Ok(id) => (id, Problem::from(Fault::bad("header:*", "headers_too_large")).into_response()),
+        Err(_) => (
+            RequestId::from_bytes([0; 16]),
+            Problem::from(Fault::Internal("request_id_entropy")).into_response(),
+        ),
+    };
+    let problem = response.extensions().get::<Problem>().cloned();
+    let mut response = match &problem {
+        Some(problem) => with_headers_of(problem.render(id), &response),
+        None => response,
+    };
+    put_common(response.headers_mut(), id, edge.https);
+    Line { method, matched, id, tenant: whose.0.get().copied(), problem, began }
+        .write(&response, edge.clock.now());
+    response
+}
+
+fn within_bounds(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum();
+    headers.len() <= HEADERS_MAX && bytes <= HEADER_BYTES_MAX
+}
+
+/// Keeps what inner layers said beside the problem (`Allow` of a 405).
+fn with_headers_of(mut rendered: Response, inner: &Response) -> Response {
+    if let Some(allow) = inner.headers().get(header::ALLOW) {
+        rendered.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    rendered
+}
+
+/// Headers of every answer. A route that may be cached has said so itself.
+fn put_common(headers: &mut HeaderMap, id: RequestId, https: bool) {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+}
+
+/// The line of one request.
+struct Line {
+    method: Method,
+    matched: Option<MatchedPath>,
+    id: RequestId,
+    tenant: Option<TenantId>,
+    problem: Option<Problem>,
+    began: Timestamp,
+}
+
+impl Line {
+    fn write(&self, response: &Response, now: Timestamp) {
+        // An unusual method is the caller's text; the usual ones are words.
+        let method = match self.method.as_str() {
+            m @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => m,
+            _ => "other",
+        };
+        let path = self.matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let status = response.status().as_u16();
+        let latency_ms = now.micros().saturating_sub(self.began.micros()) / 1_000;
+        let request_id = self.id;
+        let tenant = self.tenant.map(tracing::field::display);
+        let code = self.problem.as_ref().map(|p| p.shape().code);
+        if let Some(place) = self.problem.as_ref().and_then(Problem::internal_place) {
+            tracing::error!(
+                method, path, status, latency_ms, %request_id, tenant, code, place,
+                "request failed for a fault of ours"
+            );
+        } else if status >= 500 {
+            tracing::warn!(
+                method, path, status, latency_ms, %request_id, tenant, code, "request not served"
+            );
+        } else {
+            tracing::info!(
+                method, path, status, latency_ms, %request_id, tenant, code, "request answered"
+            );
+        }
+    }
+}
+
+/// Makes panics print their place and nothing else: a panic's message may hold the value it fell over.
+/// The composition root calls it once, before serving.
+pub fn log_panics_by_place() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location();
+        let (file, line) = place.map_or(("unknown", 0), |p| (p.file(), p.line()));
+        tracing::error!(file, line, "panicked");
+    }));
+}
+
+#[cfg(test)]
+mod tests;

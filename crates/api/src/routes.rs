@@ -1,0 +1,66 @@
+//! The routes, one file per noun. A file offers `routes()` for JSON calls, or `streams()` where bodies
+//! are files; both are named here once, and nowhere else.
+
+mod docs;
+mod errors;
+mod health;
+mod markdown;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use leadvault_vault::Fault;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::budget::{Budget, within};
+use crate::extract::credential::authenticate;
+use crate::problem::Problem;
+use crate::request_line::{Edge, request_line};
+use crate::state::ApiState;
+
+/// The routes by what they need.
+pub(crate) struct Groups {
+    /// Without a credential: health and documentation.
+    pub(crate) open: OpenApiRouter<ApiState>,
+    /// With a credential and at most a JSON body.
+    pub(crate) calls: OpenApiRouter<ApiState>,
+    /// With a credential and a body of any length, in or out.
+    pub(crate) streams: OpenApiRouter<ApiState>,
+}
+
+/// Every route of the surface.
+pub(crate) fn groups() -> Groups {
+    Groups {
+        open: OpenApiRouter::new()
+            .merge(health::routes())
+            .merge(docs::routes())
+            .merge(errors::routes()),
+        calls: OpenApiRouter::new(),
+        streams: OpenApiRouter::new(),
+    }
+}
+
+/// The router with its layers, outermost last.
+pub(crate) fn serve(state: ApiState) -> Router {
+    let settings = state.settings;
+    let groups = groups();
+    let known = from_fn_with_state(state.clone(), authenticate);
+    let calls = Router::from(groups.calls)
+        .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+        .route_layer(known.clone())
+        .route_layer(from_fn_with_state(Budget::calls(&settings), within));
+    let streams = Router::from(groups.streams)
+        .layer(DefaultBodyLimit::disable())
+        .route_layer(known)
+        .route_layer(from_fn_with_state(Budget::streams(&settings), within));
+    let edge =
+        Edge { clock: state.cell.clock(), entropy: state.cell.entropy(), https: settings.https };
+    Router::from(groups.open)
+        .merge(docs::assets())
+        .merge(calls)
+        .merge(streams)
+        .fallback(async || Problem::from(Fault::NotFound))
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(from_fn_with_state(edge, request_line))
+        .with_state(state)
+}

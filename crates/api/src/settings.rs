@@ -1,0 +1,35 @@
+//! Bounds of the HTTP surface. Each has a default with a reason; the configuration file may change it.
+
+use std::time::Duration;
+
+/// Bounds on what one caller, and all callers together, can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// JSON calls worked on at once; one more is answered 503 `overloaded`. Default 256: each holds at
+    /// most a body, a page of leads and a place in the journal's queue.
+    pub concurrent_requests: usize,
+    /// Uploads and downloads begun at once, counted apart so that bulk work cannot starve reads.
+    /// Default 32: each holds a slice of rows and a worker.
+    pub concurrent_streams: usize,
+    /// Bytes of a JSON body. Default 1 MiB, the most a sealed record can hold (crypto.md 1.3).
+    pub body_bytes_max: usize,
+    /// Time until a JSON call is answered 503. The work itself is not cut. Default 30 s.
+    pub request_timeout: Duration,
+    /// Time a stream may stand still before it is given up. Default 60 s.
+    pub stream_idle_timeout: Duration,
+    /// Whether callers reach this server over TLS; adds `Strict-Transport-Security`. Default false.
+    pub https: bool,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            concurrent_requests: 256,
+            concurrent_streams: 32,
+            body_bytes_max: 1 << 20,
+            request_timeout: Duration::from_secs(30),
+            stream_idle_timeout: Duration::from_secs(60),
+            https: false,
+        }
+    }
+}
