@@ -1,0 +1,407 @@
+//! The wire shape of an entry and its rules, exactly those of access-log-entry.schema.json.
+//!
+//! The same structs write entries and read them back, so what the product writes and what the verifier
+//! knows cannot drift apart. Texts stay texts here: an entry from elsewhere is judged by its form alone.
+
+use std::collections::BTreeMap;
+
+use leadvault_domain::{Category, FieldNo, Masking, Purpose, ReasonCode, Regime, Role, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::entry::EntryError;
+use crate::operation::LogOperation;
+use crate::words::{ActorKind, Auth, EntryOutcome, Obligation, ResourceType};
+
+/// Most references an entry carries inline; above it, a count and a salted digest (protocols.md 2.2).
+pub(crate) const REFS_MAX: usize = 256;
+/// Longest text in `own`, in characters.
+const OWN_TEXT_MAX: usize = 200;
+/// Longest checkpoint in `deferred`, in characters.
+const DEFERRED_CHECKPOINT_MAX: usize = 2000;
+/// Largest integer that RFC 8785 writes without loss: numbers are IEEE 754 doubles there.
+const INTEGER_MAX: u64 = (1 << 53) - 1;
+/// Version of the shape.
+pub(crate) const SHAPE_VERSION: u8 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shape {
+    pub(crate) v: u8,
+    pub(crate) time: String,
+    /// Outer `None`: not in the entry. Inner `None`: the entry concerns no tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(crate) tenant_id: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) count: Option<u64>,
+    pub(crate) actor: ActorShape,
+    pub(crate) reason: ReasonShape,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) purpose: Option<Purpose>,
+    pub(crate) operation: LogOperation,
+    pub(crate) resource: ResourceShape,
+    pub(crate) instruction: Option<InstructionShape>,
+    pub(crate) decision: DecisionShape,
+    pub(crate) place: PlaceShape,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<EntryOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) own: Option<BTreeMap<String, OwnValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deferred: Option<DeferredShape>,
+}
+
+/// Keeps an explicit `null` apart from an absent member.
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActorShape {
+    pub(crate) kind: ActorKind,
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) employer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auth: Option<Auth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_behalf_of: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReasonShape {
+    pub(crate) code: ReasonCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grant_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dsr_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) legal_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) job_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResourceShape {
+    #[serde(rename = "type")]
+    pub(crate) kind: ResourceType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dataset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refs: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refs_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fields: Option<Vec<FieldNo>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) categories: Option<Vec<Category>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) regimes: Option<Vec<Regime>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plain: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) masking: Option<Masking>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstructionShape {
+    pub(crate) id: String,
+    pub(crate) version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionShape {
+    pub(crate) code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) register_snapshot: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warnings: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) obligations: Option<Vec<Obligation>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlaceShape {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) actor_country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) actor_office_country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) egress: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recipient: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mechanism: Option<String>,
+}
+
+/// A value in `own`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OwnValue {
+    Number(u64),
+    Text(String),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeferredShape {
+    pub(crate) until: String,
+    pub(crate) index: u64,
+    pub(crate) path: Vec<String>,
+    pub(crate) checkpoint: String,
+}
+
+impl Shape {
+    /// Whether the decision let data out.
+    pub(crate) fn is_allow(&self) -> bool {
+        self.decision.code.starts_with("ALLOW")
+    }
+
+    /// Checks every rule of the schema that the types do not hold by themselves.
+    pub(crate) fn check(&self) -> Result<(), EntryError> {
+        ensure(self.v == SHAPE_VERSION, "v")?;
+        ensure(is_time(&self.time), "time")?;
+        ensure(self.tenant_id.iter().flatten().all(|t| is_uuid(t)), "tenant_id")?;
+        ensure(all(&self.request, |r| is_id(r, Some("req"))), "request")?;
+        ensure(self.count.is_none_or(|n| (2..=INTEGER_MAX).contains(&n)), "count")?;
+        ensure(self.epoch.is_none_or(|n| (1..=INTEGER_MAX).contains(&n)), "epoch")?;
+        ensure(all(&self.state, |s| is_hex(s, 64)), "state")?;
+        self.actor.check()?;
+        self.reason.check()?;
+        self.resource.check()?;
+        if let Some(instruction) = &self.instruction {
+            ensure(is_id(&instruction.id, Some("ins")), "instruction.id")?;
+            ensure((1..=INTEGER_MAX).contains(&instruction.version), "instruction.version")?;
+            ensure(all(&instruction.hash, |h| is_hex(h, 64)), "instruction.hash")?;
+        }
+        self.decision.check()?;
+        self.place.check()?;
+        ensure(self.own.iter().flatten().all(|(_, value)| value.is_valid()), "own")?;
+        if let Some(deferred) = &self.deferred {
+            deferred.check()?;
+        }
+        self.check_conditions()
+    }
+
+    /// The four conditional rules of the schema.
+    fn check_conditions(&self) -> Result<(), EntryError> {
+        let outside = matches!(self.actor.kind, ActorKind::OperatorStaff | ActorKind::Subprocessor);
+        if outside && self.operation.is_data() {
+            if self.place.actor_country.is_none() {
+                return Err(EntryError::MissingCountry);
+            }
+            if self.reason.grant_id.is_none() && self.reason.legal_id.is_none() {
+                return Err(EntryError::MissingGrant);
+            }
+        }
+        if self.is_allow() && self.operation.is_data() {
+            if self.purpose.is_none() {
+                return Err(EntryError::MissingPurpose);
+            }
+            if self.instruction.is_none() {
+                return Err(EntryError::MissingInstruction);
+            }
+        }
+        if self.reason.code == ReasonCode::LegalProcess && self.reason.legal_id.is_none() {
+            return Err(EntryError::MissingLegalId);
+        }
+        let erased = self.operation == LogOperation::EraseCompleted;
+        if erased && (self.epoch.is_none() || self.state.is_none()) {
+            return Err(EntryError::MissingEpoch);
+        }
+        Ok(())
+    }
+}
+
+impl ActorShape {
+    fn check(&self) -> Result<(), EntryError> {
+        ensure(is_id(&self.id, None), "actor.id")?;
+        ensure(
+            all(&self.employer, |e| matches!(e, "tenant" | "operator") || is_id(e, Some("rcp"))),
+            "actor.employer",
+        )?;
+        ensure(all(&self.on_behalf_of, |o| is_id(o, None)), "actor.on_behalf_of")
+    }
+}
+
+impl ReasonShape {
+    fn check(&self) -> Result<(), EntryError> {
+        ensure(all(&self.detail_sha256, |d| is_hex(d, 64)), "reason.detail_sha256")?;
+        ensure(all(&self.grant_id, |i| is_id(i, Some("gr"))), "reason.grant_id")?;
+        ensure(all(&self.dsr_id, |i| is_id(i, Some("dsr"))), "reason.dsr_id")?;
+        ensure(all(&self.legal_id, |i| is_id(i, Some("leg"))), "reason.legal_id")?;
+        ensure(all(&self.job_id, |i| is_id(i, Some("op"))), "reason.job_id")
+    }
+}
+
+impl ResourceShape {
+    fn check(&self) -> Result<(), EntryError> {
+        ensure(all(&self.id, |i| is_id(i, None)), "resource.id")?;
+        ensure(all(&self.dataset, |i| is_id(i, Some("ds"))), "resource.dataset")?;
+        let refs_ok = self.refs.as_ref().is_none_or(|refs| {
+            (1..=REFS_MAX).contains(&refs.len()) && refs.iter().all(|r| is_hex(r, 32))
+        });
+        ensure(refs_ok, "resource.refs")?;
+        ensure(all(&self.refs_sha256, |d| is_hex(d, 64)), "resource.refs_sha256")?;
+        ensure(self.n.is_none_or(|n| n <= INTEGER_MAX), "resource.n")?;
+        ensure(self.bytes.is_none_or(|n| n <= INTEGER_MAX), "resource.bytes")?;
+        ensure(all(&self.sha256, |d| is_hex(d, 64)), "resource.sha256")?;
+        ensure(self.plain != Some(false), "resource.plain")
+    }
+}
+
+impl DecisionShape {
+    fn check(&self) -> Result<(), EntryError> {
+        ensure(is_decision(&self.code), "decision.code")?;
+        ensure(all(&self.policy_version, |v| is_hex(v, 8)), "decision.policy_version")?;
+        ensure(all(&self.register_snapshot, |s| is_hex(s, 64)), "decision.register_snapshot")?;
+        ensure(self.warnings.iter().flatten().all(|w| is_warning(w)), "decision.warnings")
+    }
+}
+
+impl PlaceShape {
+    fn check(&self) -> Result<(), EntryError> {
+        ensure(all(&self.data_region, is_region), "place.data_region")?;
+        ensure(all(&self.actor_country, is_country), "place.actor_country")?;
+        ensure(all(&self.actor_office_country, is_country), "place.actor_office_country")?;
+        ensure(all(&self.egress, is_egress), "place.egress")?;
+        ensure(all(&self.recipient, |i| is_id(i, Some("rcp"))), "place.recipient")?;
+        ensure(all(&self.mechanism, |i| is_id(i, Some("mec"))), "place.mechanism")
+    }
+}
+
+impl OwnValue {
+    fn is_valid(&self) -> bool {
+        match self {
+            Self::Number(n) => *n <= INTEGER_MAX,
+            Self::Text(text) => {
+                (1..=OWN_TEXT_MAX).contains(&text.len())
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_.:-".contains(&b))
+            }
+        }
+    }
+}
+
+impl DeferredShape {
+    pub(crate) fn check(&self) -> Result<(), EntryError> {
+        ensure(Timestamp::parse_rfc3339(&self.until).is_some(), "deferred.until")?;
+        ensure(self.index <= INTEGER_MAX, "deferred.index")?;
+        ensure(self.path.iter().all(|p| is_hex(p, 64)), "deferred.path")?;
+        let short = self.checkpoint.chars().count() <= DEFERRED_CHECKPOINT_MAX;
+        ensure(short, "deferred.checkpoint")
+    }
+}
+
+fn ensure(holds: bool, member: &'static str) -> Result<(), EntryError> {
+    if holds { Ok(()) } else { Err(EntryError::Member(member)) }
+}
+
+fn all(value: &Option<String>, holds: impl Fn(&str) -> bool) -> bool {
+    value.as_deref().is_none_or(holds)
+}
+
+/// `<prefix>_<26 of 0-9a-hjkmnp-tv-z>`; without a wanted prefix, any of 2 to 4 lower-case letters.
+pub(crate) fn is_id(text: &str, prefix: Option<&str>) -> bool {
+    let Some((found, digits)) = text.split_once('_') else { return false };
+    let prefix_ok = prefix.map_or_else(
+        || (2..=4).contains(&found.len()) && found.bytes().all(|b| b.is_ascii_lowercase()),
+        |wanted| wanted == found,
+    );
+    prefix_ok
+        && digits.len() == 26
+        && digits.bytes().all(|b| {
+            b.is_ascii_digit()
+                || (b.is_ascii_lowercase() && !matches!(b, b'i' | b'l' | b'o' | b'u'))
+        })
+}
+
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether `text` has the form of `pattern`: `0` a digit, `h` a lower-case hex digit, all else itself.
+fn has_form(text: &str, pattern: &str) -> bool {
+    text.len() == pattern.len()
+        && text.bytes().zip(pattern.bytes()).all(|(found, wanted)| match wanted {
+            b'0' => found.is_ascii_digit(),
+            b'h' => matches!(found, b'0'..=b'9' | b'a'..=b'f'),
+            other => found == other,
+        })
+}
+
+fn is_time(text: &str) -> bool {
+    has_form(text, "0000-00-00T00:00:00.000000Z")
+}
+
+fn is_uuid(text: &str) -> bool {
+    has_form(text, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh")
+}
+
+fn is_decision(code: &str) -> bool {
+    let words = |rest: &str| {
+        rest.strip_prefix('_').is_some_and(|w| {
+            w.split('_')
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase()))
+        })
+    };
+    match (code.strip_prefix("ALLOW"), code.strip_prefix("DENY")) {
+        (Some(rest), _) => rest.is_empty() || words(rest),
+        (None, Some(rest)) => words(rest),
+        (None, None) => code == "NOT_FOUND",
+    }
+}
+
+fn is_warning(text: &str) -> bool {
+    text.strip_prefix("W_").is_some_and(|rest| {
+        !rest.is_empty()
+            && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    })
+}
+
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_country(text: &str) -> bool {
+    text == "??" || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()))
+}
+
+fn is_egress(text: &str) -> bool {
+    let (country, part) = text.split_once('-').map_or((text, None), |(c, p)| (c, Some(p)));
+    country != "??"
+        && is_country(country)
+        && part.is_none_or(|p| {
+            (1..=3).contains(&p.len())
+                && p.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        })
+}
