@@ -1,0 +1,109 @@
+//! `cargo xtask test`: the whole suite in one profile and one feature set.
+//!
+//! Needs nothing but the toolchain and works for root and for an ordinary user. Every program a test
+//! starts, the test stops. Outside referees are asked where they are installed; where one is
+//! missing, one line says so. The last lines printed are cargo's own.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::process;
+use crate::repo;
+
+/// Read by tests that take minutes rather than seconds.
+const FULL_VARIABLE: &str = "LEADVAULT_FULL";
+
+/// A program somebody else wrote that some tests ask for a second opinion.
+struct Referee {
+    program: &'static str,
+    probe: &'static [&'static str],
+    judges: &'static str,
+    get: &'static str,
+}
+
+const REFEREES: &[Referee] = &[
+    Referee {
+        program: "age",
+        probe: &["--version"],
+        judges: "decrypts export packages",
+        get: "apt-get install age",
+    },
+    Referee {
+        program: "minisign",
+        probe: &["-v"],
+        judges: "verifies the signature in an export package",
+        get: "apt-get install minisign",
+    },
+];
+
+/// Builds, then tests.
+///
+/// # Errors
+/// An unknown option, or cargo cannot be started.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let mut full = false;
+    let mut filters: Vec<&str> = Vec::new();
+    for argument in arguments {
+        match argument.as_str() {
+            "--full" => full = true,
+            option if option.starts_with('-') => bail!("unknown option {option}"),
+            filter => filters.push(filter),
+        }
+    }
+    if !process::is_present("cc", &["--version"]) {
+        bail!(
+            "a C compiler is missing (ring and SQLite are built from source): apt-get install build-essential"
+        );
+    }
+    for line in missing_referees(|referee| process::is_present(referee.program, referee.probe)) {
+        eprintln!("{line}");
+    }
+    // `--all-targets` resolves features as `cargo test` does, so that nothing is built twice and the
+    // binary that the black-box tests start is the one just built.
+    let steps: [&[&str]; 2] = [
+        &["build", "--workspace", "--all-targets", "--locked"],
+        &["test", "--workspace", "--locked", "--no-fail-fast"],
+    ];
+    for (at, step) in steps.iter().enumerate() {
+        let mut cargo = process::cargo(step);
+        cargo.current_dir(repo::root());
+        if at == 1 {
+            cargo.args(&filters);
+        }
+        if full {
+            cargo.env(FULL_VARIABLE, "1");
+        }
+        if !process::succeeds(&mut cargo)? {
+            return Ok(ExitCode::from(process::EXIT_NO));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn missing_referees(is_present: impl Fn(&Referee) -> bool) -> Vec<String> {
+    let missing = REFEREES.iter().filter(|referee| !is_present(referee));
+    missing
+        .map(|r| {
+            format!("optional, not installed: {} ({}); to get it: {}", r.program, r.judges, r.get)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_referee_is_one_line_that_says_how_to_get_it() {
+        let lines = missing_referees(|referee| referee.program != "minisign");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains("minisign") && lines[0].contains("apt-get install minisign"));
+        assert!(missing_referees(|_| true).is_empty());
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_before_anything_is_built() {
+        assert!(run(&["--fast".to_owned()]).is_err());
+    }
+}
