@@ -155,8 +155,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_fault_of_ours() {
         let handler = get(async || {
-            let nothing: Option<()> = None;
-            nothing.unwrap();
+            let _: u8 = "no number".parse().unwrap();
         });
         let response = app(handler, &ApiSettings::default()).oneshot(ask()).await.unwrap();
         assert_eq!(response.extensions().get(), Some(&Problem::from(Fault::Internal("panic"))));

@@ -145,6 +145,23 @@ fn text() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).build().into()
 }
 
+/// Gives the answers that are not described a word each: OpenAPI wants one.
+fn describe_answers(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let word = match status.as_str() {
+                "201" => "Made",
+                "202" => "Begun",
+                "204" => "Done; nothing to say",
+                _ => "Done",
+            };
+            word.clone_into(&mut response.description);
+        }
+    }
+}
+
 /// What every operation can answer.
 fn complete_open(_: &str, operation: &mut Operation) {
     refuse_with(operation, &["400"]);
@@ -205,6 +222,7 @@ fn each_operation(document: &mut OpenApi, complete: fn(&str, &mut Operation)) {
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
+                describe_answers(operation);
                 complete(method, operation);
             }
         }

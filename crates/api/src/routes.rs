@@ -6,6 +6,8 @@ mod errors;
 mod health;
 mod markdown;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -16,7 +18,7 @@ use crate::budget::{Budget, within};
 use crate::extract::credential::authenticate;
 use crate::problem::Problem;
 use crate::request_line::{Edge, request_line};
-use crate::state::ApiState;
+use crate::state::{ApiState, OfCell};
 
 /// The routes by what they need.
 pub(crate) struct Groups {
@@ -53,8 +55,8 @@ pub(crate) fn serve(state: ApiState) -> Router {
         .layer(DefaultBodyLimit::disable())
         .route_layer(known)
         .route_layer(from_fn_with_state(Budget::streams(&settings), within));
-    let edge =
-        Edge { clock: state.cell.clock(), entropy: state.cell.entropy(), https: settings.https };
+    let source = Arc::new(OfCell(Arc::clone(&state.cell)));
+    let edge = Edge { clock: source.clone(), entropy: source, https: settings.https };
     Router::from(groups.open)
         .merge(docs::assets())
         .merge(calls)

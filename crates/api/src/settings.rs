@@ -28,7 +28,7 @@ impl Default for ApiSettings {
             concurrent_streams: 32,
             body_bytes_max: 1 << 20,
             request_timeout: Duration::from_secs(30),
-            stream_idle_timeout: Duration::from_secs(60),
+            stream_idle_timeout: Duration::from_mins(1),
             https: false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use leadvault_domain::{Clock, Entropy, EntropyFailed, Timestamp};
 use leadvault_vault::Cell;
 
 use crate::settings::ApiSettings;
@@ -13,4 +14,20 @@ pub(crate) struct ApiState {
     pub(crate) cell: Arc<Cell>,
     /// Bounds.
     pub(crate) settings: ApiSettings,
+}
+
+/// Clock and randomness of a cell, for layers that must not see the rest of it.
+#[derive(Debug, Clone)]
+pub(crate) struct OfCell(pub(crate) Arc<Cell>);
+
+impl Clock for OfCell {
+    fn now(&self) -> Timestamp {
+        self.0.clock().now()
+    }
+}
+
+impl Entropy for OfCell {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyFailed> {
+        self.0.entropy().fill(bytes)
+    }
 }

@@ -114,7 +114,7 @@ mod tests {
     fn a_malformed_instruction_is_a_bad_request() {
         let id = InstructionId::from_bytes([9; 16]);
         for bad in [
-            "".to_owned(),
+            String::new(),
             "ins_x".to_owned(),
             format!("{id};v=0"),
             format!("{id};v=+1"),

@@ -59,7 +59,9 @@ fn in_query(fault: Fault) -> Fault {
     match fault {
         Fault::UnknownField(pointer) => Fault::UnknownField(rename(&pointer)),
         Fault::BadRequest(mut places) => {
-            places.iter_mut().for_each(|place| place.pointer = rename(&place.pointer));
+            for place in &mut places {
+                place.pointer = rename(&place.pointer);
+            }
             Fault::BadRequest(places)
         }
         other => other,

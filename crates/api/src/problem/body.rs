@@ -30,6 +30,7 @@ pub(crate) struct ProblemBody {
     #[schema(example = "req_01kb0000000000000000000000")]
     request_id: String,
     /// The instruction that was considered, if one was.
+    #[schema(required = true)]
     instruction: Option<InstructionBody>,
     /// Places and what is wrong there.
     errors: Vec<PlaceBody>,

@@ -50,7 +50,7 @@ async fn check_health() -> Handled {
     (status = 503, description = "Not ready; the reasons say why", body = ReadinessView),
 ))]
 async fn check_readiness(State(state): State<ApiState>) -> Handled {
-    let readiness = state.cell.readiness();
+    let readiness = state.cell.readiness().await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Reply::json(status, Answer::plain(readiness), |r| ReadinessView {
         ready: r.ready,
