@@ -2,8 +2,8 @@
 //!
 //! One exhaustive match gives every [`Fault`] its status, code and title; nothing else in this crate
 //! chooses them. A body holds static text, ids and places, never a submitted value and never a source
-//! chain. A `pointer` is a JSON pointer (RFC 6901) into the body, ending at the last member the schema
-//! knows; `header:NAME`, `query:NAME` and `path:NAME` name the other places by their schema's name.
+//! chain. A `pointer` is a JSON pointer (RFC 6901, `#/fields/email`) into the body, ending at the last
+//! member the schema knows; `header:NAME`, `query:NAME` and `path:NAME` name the other places by their schema's name.
 //!
 //! Handlers return a [`Problem`]; its body is rendered at the edge, which knows the id of the request
 //! ([`crate::request_line`]).

@@ -1,15 +1,17 @@
 //! The edge of the surface: gives the request its id, bounds its headers, renders problems, puts the
 //! headers every answer has, and writes the one line per request.
 //!
-//! The line holds method, matched path, status, latency, request id, tenant and code; never the URI,
+//! The line is written when the last byte of the answer has gone, or the caller has. It holds method, matched path, status, latency, request id, tenant and code; never the URI,
 //! whose query and ids are the caller's. A fault of ours adds the place where it arose, once, here.
 
 use std::sync::{Arc, OnceLock};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
 use leadvault_domain::{Clock, Entropy, RequestId, TenantId, Timestamp};
 use leadvault_vault::Fault;
 
@@ -75,9 +77,19 @@ pub(crate) async fn request_line(
         None => response,
     };
     put_common(response.headers_mut(), id, edge.https);
-    Line { method, matched, id, tenant: whose.0.get().copied(), problem, began }
-        .write(&response, edge.clock.now());
-    response
+    let status = response.status().as_u16();
+    let tenant = whose.0.get().copied();
+    let line = Line { method, matched, status, id, tenant, problem, began, clock: edge.clock };
+    response.map(|body| ends_with(body, line))
+}
+
+/// The body, which takes the line along and drops it at its end, or when the caller hangs up. A mapping
+/// of errors that maps nothing is the lightest body that owns a value and keeps its length.
+fn ends_with(body: Body, line: Line) -> Body {
+    Body::new(body.map_err(move |error| {
+        let _until_the_end = &line;
+        error
+    }))
 }
 
 fn within_bounds(headers: &HeaderMap) -> bool {
@@ -106,41 +118,44 @@ fn put_common(headers: &mut HeaderMap, id: RequestId, https: bool) {
     }
 }
 
-/// The line of one request.
+/// The line of one request, written when it is dropped.
+#[derive(Debug)]
 struct Line {
     method: Method,
     matched: Option<MatchedPath>,
+    status: u16,
     id: RequestId,
     tenant: Option<TenantId>,
     problem: Option<Problem>,
     began: Timestamp,
+    clock: Arc<dyn Clock>,
 }
 
-impl Line {
-    fn write(&self, response: &Response, now: Timestamp) {
+impl Drop for Line {
+    fn drop(&mut self) {
         // An unusual method is the caller's text; the usual ones are words.
         let method = match self.method.as_str() {
             m @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => m,
             _ => "other",
         };
         let path = self.matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let status = response.status().as_u16();
-        let latency_ms = now.micros().saturating_sub(self.began.micros()) / 1_000;
+        let status = self.status;
+        let latency_ms = self.clock.now().micros().saturating_sub(self.began.micros()) / 1_000;
         let request_id = self.id;
-        let tenant = self.tenant.map(tracing::field::display);
+        let tenant_id = self.tenant.map(tracing::field::display);
         let code = self.problem.as_ref().map(|p| p.shape().code);
         if let Some(place) = self.problem.as_ref().and_then(Problem::internal_place) {
             tracing::error!(
-                method, path, status, latency_ms, %request_id, tenant, code, place,
+                method, path, status, latency_ms, %request_id, tenant_id, code, place,
                 "request failed for a fault of ours"
             );
         } else if status >= 500 {
             tracing::warn!(
-                method, path, status, latency_ms, %request_id, tenant, code, "request not served"
+                method, path, status, latency_ms, %request_id, tenant_id, code, "request not served"
             );
         } else {
             tracing::info!(
-                method, path, status, latency_ms, %request_id, tenant, code, "request answered"
+                method, path, status, latency_ms, %request_id, tenant_id, code, "request answered"
             );
         }
     }

@@ -47,14 +47,18 @@ pub(crate) fn serve(state: ApiState) -> Router {
     let settings = state.settings;
     let groups = groups();
     let known = from_fn_with_state(state.clone(), authenticate);
-    let calls = Router::from(groups.calls)
-        .layer(DefaultBodyLimit::max(settings.body_bytes_max))
-        .route_layer(known.clone())
-        .route_layer(from_fn_with_state(Budget::calls(&settings), within));
-    let streams = Router::from(groups.streams)
-        .layer(DefaultBodyLimit::disable())
-        .route_layer(known)
-        .route_layer(from_fn_with_state(Budget::streams(&settings), within));
+    let calls = behind(groups.calls, |router| {
+        router
+            .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+            .route_layer(known.clone())
+            .route_layer(from_fn_with_state(Budget::calls(&settings), within))
+    });
+    let streams = behind(groups.streams, |router| {
+        router
+            .layer(DefaultBodyLimit::disable())
+            .route_layer(known.clone())
+            .route_layer(from_fn_with_state(Budget::streams(&settings), within))
+    });
     let source = Arc::new(OfCell(Arc::clone(&state.cell)));
     let edge = Edge { clock: source.clone(), entropy: source, https: settings.https };
     Router::from(groups.open)
@@ -65,4 +69,13 @@ pub(crate) fn serve(state: ApiState) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(edge, request_line))
         .with_state(state)
+}
+
+/// Puts layers around routes; axum takes none around no routes.
+fn behind(
+    group: OpenApiRouter<ApiState>,
+    layers: impl FnOnce(Router<ApiState>) -> Router<ApiState>,
+) -> Router<ApiState> {
+    let router = Router::from(group);
+    if router.has_routes() { layers(router) } else { router }
 }

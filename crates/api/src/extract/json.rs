@@ -101,7 +101,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Faul
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Fault::TooLarge
         }
-        _ => Fault::bad("", "body_incomplete"),
+        _ => Fault::bad("#", "incomplete"),
     })
 }
 
@@ -115,9 +115,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
         serde_json::error::Category::Data => {
             members::fault_at(members::pointer(error.path()), &error.inner().to_string())
         }
-        _ => Fault::bad("", "malformed_json"),
+        _ => Fault::bad("#", "not_json"),
     })?;
-    deserializer.end().map_err(|_| Fault::bad("", "malformed_json"))?;
+    deserializer.end().map_err(|_| Fault::bad("#", "not_json"))?;
     Ok(value)
 }
 

@@ -33,9 +33,9 @@ pub(super) fn is_known(name: &str) -> bool {
     KNOWN.contains(name)
 }
 
-/// The JSON pointer of a place, cut before the first name that is not the schema's.
+/// The JSON pointer of a place (`#/fields/email`), cut before the first name that is not the schema's.
 pub(super) fn pointer(path: &Path) -> String {
-    let mut pointer = String::new();
+    let mut pointer = "#".to_owned();
     for segment in path {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
@@ -58,13 +58,12 @@ pub(super) fn fault_at(pointer: String, message: &str) -> Fault {
     }
     if let Some(rest) = message.strip_prefix("missing field `") {
         let name = rest.split('`').next().filter(|name| is_known(name));
-        return Fault::bad(format!("{pointer}/{}", name.unwrap_or_default()), "missing");
+        return Fault::bad(format!("{pointer}/{}", name.unwrap_or_default()), "required");
     }
     let code = match message {
         m if m.starts_with("invalid type") => "wrong_type",
-        m if m.starts_with("invalid length") => "wrong_length",
         m if m.starts_with("duplicate field") => "repeated",
-        _ => "invalid_value",
+        _ => "invalid",
     };
     Fault::bad(pointer, code)
 }

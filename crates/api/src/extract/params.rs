@@ -23,7 +23,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(_) => Err(Fault::bad("path:*", "invalid_value").into()),
+            Err(_) => Err(Fault::bad("path:*", "invalid").into()),
         }
     }
 }
@@ -50,12 +50,12 @@ fn query_fault(rejection: &QueryRejection) -> Fault {
         }
         source = error.source();
     }
-    Fault::bad("query:*", "invalid_value")
+    Fault::bad("query:*", "invalid")
 }
 
-/// Says `query:limit` where a body's pointer would be `/limit`.
+/// Says `query:limit` where a body's pointer would be `#/limit`.
 fn in_query(fault: Fault) -> Fault {
-    let rename = |pointer: &str| format!("query:{}", pointer.strip_prefix('/').unwrap_or("*"));
+    let rename = |pointer: &str| format!("query:{}", pointer.strip_prefix("#/").unwrap_or("*"));
     match fault {
         Fault::UnknownField(pointer) => Fault::UnknownField(rename(&pointer)),
         Fault::BadRequest(mut places) => {

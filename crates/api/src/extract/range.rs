@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentRange {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let range = content_range(&parts.headers)?;
-        Ok(range.ok_or_else(|| Fault::bad(CONTENT_RANGE, "missing"))?)
+        Ok(range.ok_or_else(|| Fault::bad(CONTENT_RANGE, "required"))?)
     }
 }
 

@@ -57,11 +57,11 @@ struct InstructionBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProblemPlace)]
 struct PlaceBody {
-    /// JSON pointer into the body, or `header:`, `query:`, `path:` and a name.
-    #[schema(example = "/agreement/sha256")]
+    /// JSON pointer into the body (`#/…`), or `header:`, `query:`, `path:` and a name.
+    #[schema(example = "#/agreement/sha256")]
     pointer: String,
     /// Stable code.
-    #[schema(example = "missing")]
+    #[schema(example = "required")]
     code: &'static str,
 }
 

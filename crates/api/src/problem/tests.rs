@@ -12,12 +12,12 @@ use super::*;
 /// One of every fault, with the status and code of surfaces.md 2.
 fn every_fault() -> Vec<(Fault, u16, &'static str)> {
     vec![
-        (Fault::bad("/name", "missing"), 400, "bad_request"),
+        (Fault::bad("#/name", "required"), 400, "bad_request"),
         (Fault::LimitTooLarge, 400, "limit_too_large"),
         (Fault::PurposeRequired, 400, "purpose_required"),
         (Fault::PurposeUnknown, 400, "purpose_unknown"),
         (Fault::IdempotencyKeyRequired, 400, "idempotency_key_required"),
-        (Fault::UnknownField("/fields".to_owned()), 400, "unknown_field"),
+        (Fault::UnknownField("#/fields".to_owned()), 400, "unknown_field"),
         (Fault::Unauthenticated, 401, "unauthenticated"),
         (Fault::RoleInsufficient, 403, "role_insufficient"),
         (Fault::Denied(DecisionCode::Purpose), 403, "DENY_PURPOSE"),
@@ -45,7 +45,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
             "mapping_needed",
         ),
         (Fault::NoHeaderRow, 422, "no_header_row"),
-        (Fault::Invalid(vec![Pointed::new("/region", "unknown")]), 422, "invalid"),
+        (Fault::Invalid(vec![Pointed::new("#/region", "unknown")]), 422, "invalid"),
         (Fault::FilterLabelUnknown, 422, "filter_label_unknown"),
         (Fault::IdempotencyMismatch, 422, "idempotency_mismatch"),
         (Fault::RateLimited { retry_after_seconds: 17 }, 429, "rate_limited"),
@@ -178,11 +178,12 @@ async fn a_denial_says_its_code_its_instruction_and_its_entry() {
 #[tokio::test]
 async fn a_malformed_request_names_the_places() {
     let body =
-        body_of(Problem::from(Fault::bad("/agreement/sha256", "missing")).render(id())).await;
-    assert_eq!(body["errors"], json!([{"pointer": "/agreement/sha256", "code": "missing"}]));
+        body_of(Problem::from(Fault::bad("#/agreement/sha256", "required")).render(id())).await;
+    assert_eq!(body["errors"], json!([{"pointer": "#/agreement/sha256", "code": "required"}]));
     assert_eq!(body["instruction"], Value::Null);
-    let body = body_of(Problem::from(Fault::UnknownField("/fields".to_owned())).render(id())).await;
-    assert_eq!(body["errors"], json!([{"pointer": "/fields", "code": "unknown_field"}]));
+    let body =
+        body_of(Problem::from(Fault::UnknownField("#/fields".to_owned())).render(id())).await;
+    assert_eq!(body["errors"], json!([{"pointer": "#/fields", "code": "unknown_field"}]));
 }
 
 #[tokio::test]

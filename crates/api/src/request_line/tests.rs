@@ -75,9 +75,10 @@ async fn ask(request: Request) -> (StatusCode, HeaderMap, String, String) {
         tracing_subscriber::fmt().json().with_writer(lines.clone()).with_ansi(false).finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let response = app().oneshot(request).await.unwrap();
-    drop(guard);
+    assert!(lines.0.lock().unwrap().is_empty(), "the line comes after the body");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 16).await.unwrap();
+    drop(guard);
     let line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap(), line)
 }
