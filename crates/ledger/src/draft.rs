@@ -15,7 +15,7 @@ use crate::entry::{Covers, Entry, EntryError};
 use crate::operation::LogOperation;
 use crate::shape::{
     ActorShape, DecisionShape, InstructionShape, OwnValue, PlaceShape, ReasonShape, ResourceShape,
-    SHAPE_VERSION, Shape,
+    SHAPE_VERSION, Shape, TenantMember,
 };
 use crate::words::{ActorKind, Auth, EntryOutcome, Obligation, ResourceType};
 
@@ -169,7 +169,9 @@ impl EntryDraft {
     /// Names the tenant, or none: entries of the operator log only.
     #[must_use]
     pub fn tenant(mut self, tenant: Option<TenantId>) -> Self {
-        self.shape.tenant_id = Some(tenant.map(|t| t.uuid().to_string()));
+        self.shape.tenant_id = Some(
+            tenant.map_or(TenantMember::Nobody(()), |t| TenantMember::Id(t.uuid().to_string())),
+        );
         self
     }
 

@@ -55,7 +55,7 @@ pub use log_keys::{LogKeys, LogKeysError, OPERATOR_LOG};
 pub use operation::LogOperation;
 pub use receipt::LedgerReceipt;
 pub use source::{DirSource, LogSource, SourceError};
-// pub use verify::{Failure, Since, Verdict, verify_log};
+pub use verify::{Failure, Since, Verdict, verify_log};
 pub use view::EntryView;
 pub use vkey::Vkey;
 pub use words::{ActorKind, Auth, EntryOutcome, Obligation, ResourceType};

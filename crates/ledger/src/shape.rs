@@ -28,9 +28,8 @@ pub(crate) const SHAPE_VERSION: u8 = 1;
 pub(crate) struct Shape {
     pub(crate) v: u8,
     pub(crate) time: String,
-    /// Outer `None`: not in the entry. Inner `None`: the entry concerns no tenant.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(crate) tenant_id: Option<Option<String>>,
+    pub(crate) tenant_id: Option<TenantMember>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,9 +55,18 @@ pub(crate) struct Shape {
     pub(crate) deferred: Option<DeferredShape>,
 }
 
+/// The tenant that an entry of the operator log concerns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum TenantMember {
+    Id(String),
+    /// Written `null`: the entry concerns none.
+    Nobody(()),
+}
+
 /// Keeps an explicit `null` apart from an absent member.
-fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(d).map(Some)
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<TenantMember>, D::Error> {
+    TenantMember::deserialize(d).map(Some)
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -190,18 +198,19 @@ impl Shape {
     pub(crate) fn check(&self) -> Result<(), EntryError> {
         ensure(self.v == SHAPE_VERSION, "v")?;
         ensure(is_time(&self.time), "time")?;
-        ensure(self.tenant_id.iter().flatten().all(|t| is_uuid(t)), "tenant_id")?;
-        ensure(all(&self.request, |r| is_id(r, Some("req"))), "request")?;
+        let tenant_ok = !matches!(&self.tenant_id, Some(TenantMember::Id(id)) if !is_uuid(id));
+        ensure(tenant_ok, "tenant_id")?;
+        ensure(all(self.request.as_deref(), |r| is_id(r, Some("req"))), "request")?;
         ensure(self.count.is_none_or(|n| (2..=INTEGER_MAX).contains(&n)), "count")?;
         ensure(self.epoch.is_none_or(|n| (1..=INTEGER_MAX).contains(&n)), "epoch")?;
-        ensure(all(&self.state, |s| is_hex(s, 64)), "state")?;
+        ensure(all(self.state.as_deref(), |s| is_hex(s, 64)), "state")?;
         self.actor.check()?;
         self.reason.check()?;
         self.resource.check()?;
         if let Some(instruction) = &self.instruction {
             ensure(is_id(&instruction.id, Some("ins")), "instruction.id")?;
             ensure((1..=INTEGER_MAX).contains(&instruction.version), "instruction.version")?;
-            ensure(all(&instruction.hash, |h| is_hex(h, 64)), "instruction.hash")?;
+            ensure(all(instruction.hash.as_deref(), |h| is_hex(h, 64)), "instruction.hash")?;
         }
         self.decision.check()?;
         self.place.check()?;
@@ -246,35 +255,37 @@ impl ActorShape {
     fn check(&self) -> Result<(), EntryError> {
         ensure(is_id(&self.id, None), "actor.id")?;
         ensure(
-            all(&self.employer, |e| matches!(e, "tenant" | "operator") || is_id(e, Some("rcp"))),
+            all(self.employer.as_deref(), |e| {
+                matches!(e, "tenant" | "operator") || is_id(e, Some("rcp"))
+            }),
             "actor.employer",
         )?;
-        ensure(all(&self.on_behalf_of, |o| is_id(o, None)), "actor.on_behalf_of")
+        ensure(all(self.on_behalf_of.as_deref(), |o| is_id(o, None)), "actor.on_behalf_of")
     }
 }
 
 impl ReasonShape {
     fn check(&self) -> Result<(), EntryError> {
-        ensure(all(&self.detail_sha256, |d| is_hex(d, 64)), "reason.detail_sha256")?;
-        ensure(all(&self.grant_id, |i| is_id(i, Some("gr"))), "reason.grant_id")?;
-        ensure(all(&self.dsr_id, |i| is_id(i, Some("dsr"))), "reason.dsr_id")?;
-        ensure(all(&self.legal_id, |i| is_id(i, Some("leg"))), "reason.legal_id")?;
-        ensure(all(&self.job_id, |i| is_id(i, Some("op"))), "reason.job_id")
+        ensure(all(self.detail_sha256.as_deref(), |d| is_hex(d, 64)), "reason.detail_sha256")?;
+        ensure(all(self.grant_id.as_deref(), |i| is_id(i, Some("gr"))), "reason.grant_id")?;
+        ensure(all(self.dsr_id.as_deref(), |i| is_id(i, Some("dsr"))), "reason.dsr_id")?;
+        ensure(all(self.legal_id.as_deref(), |i| is_id(i, Some("leg"))), "reason.legal_id")?;
+        ensure(all(self.job_id.as_deref(), |i| is_id(i, Some("op"))), "reason.job_id")
     }
 }
 
 impl ResourceShape {
     fn check(&self) -> Result<(), EntryError> {
-        ensure(all(&self.id, |i| is_id(i, None)), "resource.id")?;
-        ensure(all(&self.dataset, |i| is_id(i, Some("ds"))), "resource.dataset")?;
+        ensure(all(self.id.as_deref(), |i| is_id(i, None)), "resource.id")?;
+        ensure(all(self.dataset.as_deref(), |i| is_id(i, Some("ds"))), "resource.dataset")?;
         let refs_ok = self.refs.as_ref().is_none_or(|refs| {
             (1..=REFS_MAX).contains(&refs.len()) && refs.iter().all(|r| is_hex(r, 32))
         });
         ensure(refs_ok, "resource.refs")?;
-        ensure(all(&self.refs_sha256, |d| is_hex(d, 64)), "resource.refs_sha256")?;
+        ensure(all(self.refs_sha256.as_deref(), |d| is_hex(d, 64)), "resource.refs_sha256")?;
         ensure(self.n.is_none_or(|n| n <= INTEGER_MAX), "resource.n")?;
         ensure(self.bytes.is_none_or(|n| n <= INTEGER_MAX), "resource.bytes")?;
-        ensure(all(&self.sha256, |d| is_hex(d, 64)), "resource.sha256")?;
+        ensure(all(self.sha256.as_deref(), |d| is_hex(d, 64)), "resource.sha256")?;
         ensure(self.plain != Some(false), "resource.plain")
     }
 }
@@ -282,20 +293,26 @@ impl ResourceShape {
 impl DecisionShape {
     fn check(&self) -> Result<(), EntryError> {
         ensure(is_decision(&self.code), "decision.code")?;
-        ensure(all(&self.policy_version, |v| is_hex(v, 8)), "decision.policy_version")?;
-        ensure(all(&self.register_snapshot, |s| is_hex(s, 64)), "decision.register_snapshot")?;
+        ensure(all(self.policy_version.as_deref(), |v| is_hex(v, 8)), "decision.policy_version")?;
+        ensure(
+            all(self.register_snapshot.as_deref(), |s| is_hex(s, 64)),
+            "decision.register_snapshot",
+        )?;
         ensure(self.warnings.iter().flatten().all(|w| is_warning(w)), "decision.warnings")
     }
 }
 
 impl PlaceShape {
     fn check(&self) -> Result<(), EntryError> {
-        ensure(all(&self.data_region, is_region), "place.data_region")?;
-        ensure(all(&self.actor_country, is_country), "place.actor_country")?;
-        ensure(all(&self.actor_office_country, is_country), "place.actor_office_country")?;
-        ensure(all(&self.egress, is_egress), "place.egress")?;
-        ensure(all(&self.recipient, |i| is_id(i, Some("rcp"))), "place.recipient")?;
-        ensure(all(&self.mechanism, |i| is_id(i, Some("mec"))), "place.mechanism")
+        ensure(all(self.data_region.as_deref(), is_region), "place.data_region")?;
+        ensure(all(self.actor_country.as_deref(), is_country), "place.actor_country")?;
+        ensure(
+            all(self.actor_office_country.as_deref(), is_country),
+            "place.actor_office_country",
+        )?;
+        ensure(all(self.egress.as_deref(), is_egress), "place.egress")?;
+        ensure(all(self.recipient.as_deref(), |i| is_id(i, Some("rcp"))), "place.recipient")?;
+        ensure(all(self.mechanism.as_deref(), |i| is_id(i, Some("mec"))), "place.mechanism")
     }
 }
 
@@ -325,8 +342,8 @@ fn ensure(holds: bool, member: &'static str) -> Result<(), EntryError> {
     if holds { Ok(()) } else { Err(EntryError::Member(member)) }
 }
 
-fn all(value: &Option<String>, holds: impl Fn(&str) -> bool) -> bool {
-    value.as_deref().is_none_or(holds)
+fn all(value: Option<&str>, holds: impl Fn(&str) -> bool) -> bool {
+    value.is_none_or(holds)
 }
 
 /// `<prefix>_<26 of 0-9a-hjkmnp-tv-z>`; without a wanted prefix, any of 2 to 4 lower-case letters.

@@ -98,7 +98,7 @@ pub fn verify_inclusion(m: u64, n: u64, leaf: &Hash, path: &[Hash], root: &Hash)
 
 /// Whether `path` proves that the tree of `m` with `root_m` is a prefix of the tree of `n` with `root_n`.
 pub fn verify_consistency(m: u64, n: u64, root_m: &Hash, root_n: &Hash, path: &[Hash]) -> bool {
-    if m > n || m == n || m == 0 {
+    if m >= n || m == 0 {
         let same = m == n && root_m == root_n;
         let from_nothing = m == 0 && *root_m == empty_root() && (n > 0 || root_m == root_n);
         return path.is_empty() && (same || from_nothing);
