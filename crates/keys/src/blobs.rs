@@ -54,7 +54,7 @@ pub struct PageRow {
     pub tenant: TenantId,
     /// Its id, random, new on every rewrite.
     pub page: PageId,
-    /// The sealed bytes; up to about 700 KB, typically 35 KB.
+    /// The sealed bytes; at most about 300 KB, typically 35 KB.
     pub blob: Vec<u8>,
     /// When it was made (node's clock).
     pub inserted_at: Timestamp,

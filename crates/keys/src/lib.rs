@@ -3,7 +3,10 @@
 mod assurance;
 mod blobs;
 mod control;
+mod error;
 mod mirror;
+mod root;
+mod services;
 mod slot;
 mod slot_record;
 
@@ -13,6 +16,9 @@ pub use blobs::{
     KekState, KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
 };
 pub use control::{ControlUnavailable, EpochControl};
+pub use error::{KeyError, NotCovered};
 pub use mirror::{Mirror, MirrorError};
+pub use root::{RootError, RootKey, WrapContext, WrapPurpose};
+pub use services::{FAIL_POINTS, FailPoint, KeyServices};
 pub use slot::{Slot, SlotError};
 pub use slot_record::{SEALED_KEY_BYTES, SlotRecord, SlotRecordError};
