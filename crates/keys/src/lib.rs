@@ -3,12 +3,19 @@
 mod assurance;
 mod blobs;
 mod control;
+mod directory;
+#[cfg(test)]
+mod directory_tests;
+mod envelope;
 mod error;
 mod mirror;
+mod page;
 mod root;
 mod services;
 mod slot;
 mod slot_record;
+mod tree;
+mod wire;
 
 pub use assurance::Assurance;
 pub use blobs::{
