@@ -5,6 +5,7 @@ mod docs;
 mod errors;
 mod health;
 mod markdown;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(crate) fn groups() -> Groups {
             .merge(health::routes())
             .merge(docs::routes())
             .merge(errors::routes()),
-        calls: OpenApiRouter::new(),
+        calls: OpenApiRouter::new().merge(tenants::routes()),
         streams: OpenApiRouter::new(),
     }
 }
