@@ -4,6 +4,7 @@
 mod docs;
 mod errors;
 mod health;
+mod keys;
 mod markdown;
 mod tenants;
 
@@ -38,7 +39,7 @@ pub(crate) fn groups() -> Groups {
             .merge(health::routes())
             .merge(docs::routes())
             .merge(errors::routes()),
-        calls: OpenApiRouter::new().merge(tenants::routes()),
+        calls: OpenApiRouter::new().merge(tenants::routes()).merge(keys::routes()),
         streams: OpenApiRouter::new(),
     }
 }
