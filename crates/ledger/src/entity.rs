@@ -8,7 +8,7 @@ use leadvault_domain::{
     NoticeId, OperationId, PrincipalId, RecipientId, ServiceId, TenantId,
 };
 
-use crate::shape::is_id;
+use crate::form::is_id;
 
 /// Prefix of the one kind of id that entries never carry: a lead is named by its reference alone.
 const LEAD_PREFIX: &str = "ct_";

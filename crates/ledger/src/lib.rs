@@ -8,6 +8,7 @@
 //! What is not here: SQL, files being written, HTTP. The tree treats an entry as bytes; only [`EntryDraft`],
 //! [`EntryView`] and the verifier's count of unknown shapes know what an entry says.
 
+mod actor;
 mod batch;
 mod chunk_proof;
 mod committed;
@@ -16,6 +17,7 @@ mod dirty;
 mod draft;
 mod entity;
 mod entry;
+mod form;
 mod journal;
 mod lane;
 mod log_keys;
@@ -39,6 +41,7 @@ pub mod vkey;
 /// A SHA-256 digest: leaf hash, node hash or root.
 pub type Hash = [u8; 32];
 
+pub use actor::{Actor, InstructionStamp};
 pub use batch::{
     AppendChunks, AppendError, Appended, BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, CommittedChunk,
     Generations, Op, OpResult,
@@ -47,7 +50,7 @@ pub use checkpoint::Checkpoint;
 pub use committed::CommittedReceipt;
 pub use deferred::{Deferred, verify_carried_over};
 pub use dirty::DirtyLogs;
-pub use draft::{Actor, EntryDraft, InstructionStamp};
+pub use draft::EntryDraft;
 pub use entity::EntityId;
 pub use entry::{ENTRY_BYTES_MAX, Entry, EntryError};
 pub use journal::{Journal, JournalError};
