@@ -266,8 +266,11 @@ pub trait KeyBlobs: Send + Sync + 'static {
     ) -> Result<Option<DirectoryRow>, BlobsError>;
 
     /// A page. One read.
-    async fn find_page(&self, tenant: TenantId, page: PageId)
-    -> Result<Option<PageRow>, BlobsError>;
+    async fn find_page(
+        &self,
+        tenant: TenantId,
+        page: PageId,
+    ) -> Result<Option<PageRow>, BlobsError>;
 
     /// The hop that leads to `epoch`. One read.
     async fn find_hop(&self, tenant: TenantId, epoch: u32) -> Result<Option<HopRow>, BlobsError>;

@@ -101,7 +101,9 @@ impl Draft {
                 Ok(())
             }
             Change::AddDataset { no, id } => self.add_dataset(*no, id.bytes(), entropy),
-            Change::DropDataset(DatasetNo::SYSTEM) => Err(KeyError::DatasetExists(DatasetNo::SYSTEM)),
+            Change::DropDataset(DatasetNo::SYSTEM) => {
+                Err(KeyError::DatasetExists(DatasetNo::SYSTEM))
+            }
             Change::DropDataset(no) => {
                 self.structural |= self.book.datasets.remove(no).is_some();
                 Ok(())
@@ -114,7 +116,8 @@ impl Draft {
                 Ok(())
             }
             Change::DropTree(no, tree) => {
-                let done = self.book.datasets.get_mut(no).map(|d| drop_one(*no, &mut d.trees, tree));
+                let done =
+                    self.book.datasets.get_mut(no).map(|d| drop_one(*no, &mut d.trees, tree));
                 self.structural |= done.transpose()?.unwrap_or(false);
                 Ok(())
             }
@@ -141,7 +144,12 @@ impl Draft {
         self.book.datasets.get_mut(&no).ok_or(KeyError::UnknownDataset(no))
     }
 
-    fn add_dataset(&mut self, no: DatasetNo, id: [u8; 16], e: &dyn Entropy) -> Result<(), KeyError> {
+    fn add_dataset(
+        &mut self,
+        no: DatasetNo,
+        id: [u8; 16],
+        e: &dyn Entropy,
+    ) -> Result<(), KeyError> {
         if let Some(known) = self.book.datasets.get(&no) {
             let same = no != DatasetNo::SYSTEM && known.id == id;
             return if same { Ok(()) } else { Err(KeyError::DatasetExists(no)) };
@@ -186,7 +194,8 @@ impl Draft {
             let (from, to) = (edge.start.max(first), edge.end.min(end));
             let Ok(page_no) = u32::try_from(edge.start / PAGE_LEAVES) else { continue };
             let key = (no, tree_id, page_no);
-            let Some(mut page) = self.touched.remove(&key).or_else(|| take_page(tree, page_no, from, to))
+            let Some(mut page) =
+                self.touched.remove(&key).or_else(|| take_page(tree, page_no, from, to))
             else {
                 continue;
             };
@@ -244,7 +253,10 @@ fn take_page(tree: &mut Tree<Page>, page_no: u32, from: u64, to: u64) -> Option<
 }
 
 fn after_last<V>(map: &BTreeMap<u32, V>) -> Result<u32, KeyError> {
-    map.last_key_value().map_or(0, |(last, _)| *last).checked_add(1).ok_or(KeyError::CounterExhausted)
+    map.last_key_value()
+        .map_or(0, |(last, _)| *last)
+        .checked_add(1)
+        .ok_or(KeyError::CounterExhausted)
 }
 
 /// Removes one of several; false if it is not there.
@@ -348,7 +360,8 @@ mod tests {
     fn a_tenant_has_at_most_a_thousand_datasets() {
         let mut draft = draft();
         let mut add = |n: u32| {
-            let change = Change::AddDataset { no: DatasetNo(n), id: DatasetId::from_bytes([0; 16]) };
+            let change =
+                Change::AddDataset { no: DatasetNo(n), id: DatasetId::from_bytes([0; 16]) };
             draft.apply(&change, &SystemEntropy)
         };
         for n in 2..=1_000 {

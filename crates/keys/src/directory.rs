@@ -129,7 +129,8 @@ impl<P: Borrow<PageRef>> Directory<P> {
 
     /// Enough room for the payload, so that secrets are not copied by a growing buffer.
     fn bytes_max(&self) -> usize {
-        let tree = |t: &Arc<Tree<P>>| 12 + t.upper.len() * NODE_BYTES + t.pages.len() * PAGE_REF_BYTES;
+        let tree =
+            |t: &Arc<Tree<P>>| 12 + t.upper.len() * NODE_BYTES + t.pages.len() * PAGE_REF_BYTES;
         let dataset = |d: &Dataset<P>| {
             28 + d.tag_keys.len() * TAG_KEY_BYTES + d.trees.values().map(tree).sum::<usize>()
         };
@@ -154,9 +155,8 @@ impl Directory<PageRef> {
         }
         let (epoch, structural_epoch) = (from.u32()?, from.u32()?);
         let suppression = SuppressionKey::from_bytes(from.array()?);
-        let datasets = map(&mut from, 28, |from| {
-            Ok((DatasetNo(from.u32()?), read_dataset(from)?))
-        })?;
+        let datasets =
+            map(&mut from, 28, |from| Ok((DatasetNo(from.u32()?), read_dataset(from)?)))?;
         from.finish()?;
         Ok(Self { epoch, structural_epoch, suppression, datasets })
     }
@@ -164,9 +164,8 @@ impl Directory<PageRef> {
 
 fn read_dataset(from: &mut Reader<'_>) -> Result<Dataset<PageRef>, KeyError> {
     let id = from.array()?;
-    let tag_keys = map(from, TAG_KEY_BYTES, |from| {
-        Ok((from.u32()?, IndexKey::from_bytes(from.array()?)))
-    })?;
+    let tag_keys =
+        map(from, TAG_KEY_BYTES, |from| Ok((from.u32()?, IndexKey::from_bytes(from.array()?))))?;
     let trees = map(from, 12, |from| Ok((from.u32()?, Arc::new(read_tree(from)?))))?;
     Ok(Dataset { id, tag_keys, trees })
 }

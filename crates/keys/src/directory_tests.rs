@@ -127,7 +127,8 @@ fn a_new_tenant_has_a_random_system_tree_and_no_tag_key() {
     let system = &a.datasets[&DatasetNo::SYSTEM];
     assert_eq!(system.id, tenant.bytes());
     assert!(system.tag_keys.is_empty() && system.trees.len() == 1);
-    let leaf = |d: &Directory<PageRef>| d.datasets[&DatasetNo::SYSTEM].trees[&1].upper.eval(7).unwrap();
+    let leaf =
+        |d: &Directory<PageRef>| d.datasets[&DatasetNo::SYSTEM].trees[&1].upper.eval(7).unwrap();
     assert!(!leaf(&a).ct_eq(&leaf(&b)));
     assert_ne!(a.suppression.expose(), b.suppression.expose());
 }

@@ -10,12 +10,12 @@ use leadvault_domain::{
     DatasetId, DatasetNo, DirectoryId, LeafAddress, LeafRange, TagKind, TenantId, TenantNo,
 };
 
+use crate::KeyError;
 use crate::directory::{Dataset, Directory};
 use crate::located::{Located, Owner};
 use crate::sweep::Sweep;
 use crate::system::SystemBox;
 use crate::tree::{Page, Tree};
-use crate::KeyError;
 
 /// The tree that every dataset begins with; the only one of the system.
 const FIRST_TREE: u32 = 1;

@@ -1,5 +1,6 @@
 //! The keyring: tree state, pages, directory, epochs. Seeds and leaf keys never leave it.
 
+mod advance;
 mod assurance;
 mod blobs;
 mod change;
@@ -9,19 +10,26 @@ mod directory;
 mod directory_tests;
 mod envelope;
 mod error;
+mod kek;
 mod keyring;
+mod leaves;
 mod located;
 mod mirror;
 mod page;
+mod restore;
 mod root;
 mod services;
+mod settle;
 mod slot;
 mod slot_record;
 mod sweep;
 mod system;
+mod tenant_keys;
 mod tree;
+mod view;
 mod wire;
 
+pub use advance::Advanced;
 pub use assurance::Assurance;
 pub use blobs::{
     BlobsError, Decided, Decision, DirectoryRow, FirstRows, HeadRow, HopRow, HwmRow, KekRow,
@@ -31,11 +39,14 @@ pub use change::Change;
 pub use control::{ControlUnavailable, EpochControl};
 pub use error::{KeyError, NotCovered};
 pub use keyring::Keyring;
+pub use leaves::LEAF_BLOCK;
 pub use located::{Located, Opener, Sealer};
 pub use mirror::{Mirror, MirrorError};
+pub use restore::restore_from_mirror;
 pub use root::{RootError, RootKey, WrapContext, WrapPurpose};
 pub use services::{FAIL_POINTS, FailPoint, KeyServices};
 pub use slot::{Slot, SlotError};
 pub use slot_record::{SEALED_KEY_BYTES, SlotRecord, SlotRecordError};
 pub use sweep::{OpenerIter, Sweep};
 pub use system::{CHUNK_BYTES, ObjectOpener, SEALED_CHUNK_BYTES, SystemBox};
+pub use tenant_keys::{TenantKeys, destroy_tenant, sweep_unborn};

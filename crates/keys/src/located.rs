@@ -47,7 +47,10 @@ impl Owner {
             return Err(NotCovered::TooOld);
         }
         if own && self.epoch < r.key_epoch() {
-            return Err(NotCovered::SnapshotBehind { snapshot: self.epoch, receipt: r.key_epoch() });
+            return Err(NotCovered::SnapshotBehind {
+                snapshot: self.epoch,
+                receipt: r.key_epoch(),
+            });
         }
         Ok(())
     }

@@ -61,7 +61,17 @@ impl KeyServices {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let fail_point: FailPoint = Arc::new(|_| {});
-        Self { root, slot, blobs, mirror: None, control: None, node: None, clock, entropy, fail_point }
+        Self {
+            root,
+            slot,
+            blobs,
+            mirror: None,
+            control: None,
+            node: None,
+            clock,
+            entropy,
+            fail_point,
+        }
     }
 
     /// With a mirror.

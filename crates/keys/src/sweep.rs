@@ -8,8 +8,8 @@ use std::sync::Arc;
 use leadvault_domain::{LeafAddress, LeafRange, Timestamp};
 use leadvault_ledger::CommittedReceipt;
 
-use crate::keyring::Keyring;
 use crate::NotCovered;
+use crate::keyring::Keyring;
 use crate::located::{Opener, opaque};
 use crate::page::PAGE_LEAVES;
 

@@ -112,7 +112,11 @@ impl SystemBox {
     ///
     /// # Errors
     /// [`NotCovered`] as for a lead, the name excepted.
-    pub fn release(self, receipt: &CommittedReceipt, now: Timestamp) -> Result<ObjectOpener, NotCovered> {
+    pub fn release(
+        self,
+        receipt: &CommittedReceipt,
+        now: Timestamp,
+    ) -> Result<ObjectOpener, NotCovered> {
         self.owner.check(receipt, now)?;
         Ok(ObjectOpener(self))
     }

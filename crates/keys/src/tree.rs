@@ -89,10 +89,8 @@ mod tests {
 
     #[test]
     fn the_last_gap_ends_where_the_live_leaves_to_the_end_begin() {
-        let mut tree: Tree<Page> = Tree {
-            upper: Cover::new(SecretKey::from_bytes([1; 32])),
-            pages: BTreeMap::new(),
-        };
+        let mut tree: Tree<Page> =
+            Tree { upper: Cover::new(SecretKey::from_bytes([1; 32])), pages: BTreeMap::new() };
         assert_eq!(tree.end_of_last_gap(), 0);
         tree.upper.puncture(70_000);
         assert_eq!(tree.end_of_last_gap(), 70_001);

@@ -160,8 +160,7 @@ impl State {
                 if best.epoch < self.head.0 || decided {
                     self.with(i, Step::WriteOlder(self.head.0))
                 } else {
-                    let step =
-                        Step::Decide { head: self.head, old: best.key, new: self.next_key };
+                    let step = Step::Decide { head: self.head, old: best.key, new: self.next_key };
                     let mut next = self.with(i, step);
                     next.next_key += 1;
                     next

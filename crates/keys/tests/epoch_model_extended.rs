@@ -139,13 +139,8 @@ impl Store {
 impl State {
     fn start(rules: Rules) -> Self {
         let first = Dir { key: 0, epoch: 1, changes: 0 };
-        let store = Store {
-            head: (1, 0),
-            forgotten: 1,
-            dirs: vec![first],
-            hops: Vec::new(),
-            keks: (1, 1),
-        };
+        let store =
+            Store { head: (1, 0), forgotten: 1, dirs: vec![first], hops: Vec::new(), keks: (1, 1) };
         Self {
             mirror: if rules.mirror { vec![store.clone()] } else { Vec::new() },
             store,
@@ -211,8 +206,7 @@ impl State {
                 let (best, head) = (self.best()?, self.store.head);
                 let decided = self.store.dir(head.1).is_some_and(|d| d.changes & own != 0);
                 if best.epoch < head.0 || self.store.forgotten < head.0 || decided {
-                    let first =
-                        if rules.helper_mirrors { Step::Mirror } else { Step::Control };
+                    let first = if rules.helper_mirrors { Step::Mirror } else { Step::Control };
                     return Some(self.with(i, first(head.0)));
                 }
                 let mut next = self.with(i, Step::Decide { head, old: best, new: self.next_key });
