@@ -1,4 +1,4 @@
-//! Building an entry member by member. Ids and enumerations go in, never text of a person.
+//! Building an entry member by member: ids and enumerations, never text of a person.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ impl EntryDraft {
         self
     }
 
-    /// How many identical denials this entry stands for; one is the absence of the member.
+    /// How many identical denials this entry stands for; one is not written.
     #[must_use]
     pub fn count(mut self, denials: u64) -> Self {
         self.shape.count = (denials > 1).then_some(denials);
@@ -167,7 +167,7 @@ impl EntryDraft {
         let parsed: Result<Vec<Obligation>, _> = words.into_iter().map(str::parse).collect();
         match parsed {
             Ok(obligations) => self.shape.decision.obligations = some(obligations),
-            // No version but the shape's own is ever valid: the draft stays refused.
+            // No such version is ever valid: the draft stays refused.
             Err(_) => self.shape.v = 0,
         }
         self

@@ -43,7 +43,8 @@ pub(super) fn walk(
         Err(Stop::Fault(fault)) => Err(fault),
         Err(Stop::Source(error)) => return Err(Stop::Source(error)),
     };
-    let pruned_to = walk.missing.last().map(|tile| (tile + 1) * TILE_WIDTH as u64);
+    let gone_to = walk.missing.last().map(|tile| walk.end_of(*tile));
+    let pruned_to = gone_to.filter(|end| *end <= walk.announced_prune);
     Ok(Walked { entries_unknown: walk.entries_unknown, pruned_to, result })
 }
 
@@ -179,10 +180,7 @@ impl<'a> Walk<'a> {
 
     /// Tells which file is at fault, if one is.
     fn judge(&self, signed: &Hash) -> Result<(), Fault> {
-        let gone = self.missing.iter().find(|tile| {
-            let end = (**tile + 1) * TILE_WIDTH as u64;
-            end.min(self.size) > self.announced_prune
-        });
+        let gone = self.missing.iter().find(|tile| self.end_of(**tile) > self.announced_prune);
         if let Some(tile) = gone {
             return Err(Fault::new(Failure::Missing, bundle_path(*tile, self.width(*tile))));
         }
@@ -207,6 +205,11 @@ impl<'a> Walk<'a> {
             }
             _ => Err(Fault::new(Failure::RootMismatch, CHECKPOINT)),
         }
+    }
+
+    /// Index after the last entry of a bundle.
+    fn end_of(&self, tile: u64) -> u64 {
+        ((tile + 1) * TILE_WIDTH as u64).min(self.size)
     }
 
     fn width(&self, tile: u64) -> usize {

@@ -1,6 +1,8 @@
 //! The log against its schema, its reference, other people's verifiers, and whoever tampers with it.
 
 #[cfg(test)]
+mod acknowledged;
+#[cfg(test)]
 mod entry;
 #[cfg(test)]
 mod files;

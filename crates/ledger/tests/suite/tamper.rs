@@ -76,7 +76,7 @@ fn a_changed_file_is_named_with_its_kind() {
     ] {
         for change in [
             |bytes: &mut Vec<u8>| bytes[9] ^= 0x20,
-            |bytes: &mut Vec<u8>| drop(bytes.pop()),
+            |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 1),
             |bytes: &mut Vec<u8>| bytes.push(0),
             |bytes: &mut Vec<u8>| bytes.clear(),
             |bytes: &mut Vec<u8>| bytes.extend([0, 1, 65]),
@@ -269,9 +269,7 @@ fn the_verdict_is_the_documented_json() {
     files.remove("tile/entries/000.p/3");
     let bad = json!({"ok": false, "origin": ORIGIN, "size": 3, "root": root, "pruned_to": null,
         "entries_unknown": 0, "failure": "missing", "at": "tile/entries/000.p/3"});
-    let mut found = shown(&files);
-    found["pruned_to"] = json!(null);
-    assert_eq!(found, bad);
+    assert_eq!(shown(&files), bad);
     let words = [
         (Failure::BadSignature, "bad_signature"),
         (Failure::UnknownKey, "unknown_key"),
