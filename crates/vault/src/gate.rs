@@ -6,13 +6,15 @@
 use std::future::Future;
 
 use leadvault_domain::{
-    DecisionCode, Instruction, KeyState, LabelFlag, Labels, Operation, Purpose, ReasonCode, Role,
-    Timestamp,
+    DecisionCode, Instruction, KeyState, LabelFlag, Labels, Masking, Operation, Purpose,
+    ReasonCode, Role, Timestamp,
 };
 use leadvault_ledger::{
-    Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, ResourceType,
+    Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, Op,
+    ResourceType,
 };
-use leadvault_policy::{self as policy, Ask, FieldRule, InstructionRef, Verdict};
+use leadvault_policy::{self as policy, Ask, FieldRule, InstructionRef, RowRule, Verdict};
+use leadvault_store::{Outcome as Written, Write};
 
 use crate::call::{Call, Stamp};
 use crate::cell::Cell;
@@ -28,13 +30,15 @@ const DECISIONS_MAX: usize = 3;
 pub(crate) struct Permit {
     pub(crate) instruction: InstructionRef,
     pub(crate) fields: FieldRule,
-    pub(crate) masking: Option<leadvault_domain::Masking>,
+    pub(crate) masking: Masking,
     pub(crate) purpose: Purpose,
     pub(crate) operation: Operation,
     pub(crate) control: std::sync::Arc<Control>,
     pub(crate) at: Timestamp,
+    /// Rows the permit does not cover are left out of lists and searches.
+    pub(crate) rows: RowRule,
     warnings: Vec<&'static str>,
-    obligations: Vec<policy::Obligation>,
+    obligations: Vec<&'static str>,
 }
 
 impl Permit {
@@ -54,7 +58,7 @@ impl Permit {
             .purpose(self.purpose)
             .instruction(stamp_of(&self.instruction))
             .warnings(self.warnings.iter().copied())
-            .obligations(self.obligations.iter().map(|o| o.as_str()))
+            .obligations(self.obligations.iter().copied())
     }
 
     /// What a read under this permit asserts at its commit.
@@ -66,6 +70,15 @@ impl Permit {
     pub(crate) fn write_generations(&self) -> Generations {
         self.control.write_generations()
     }
+}
+
+/// Whether an act opens, seals, locates or tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NeedsKey {
+    /// It does: a key that is not active denies it.
+    Yes,
+    /// It does not.
+    No,
 }
 
 /// Starts an entry of a tenant's API call.
@@ -90,6 +103,11 @@ fn stamp_of(instruction: &InstructionRef) -> InstructionStamp {
 }
 
 impl Cell {
+    /// Fills in what a call names itself: instruction and purpose.
+    pub(crate) fn ask(call: &Call, ask: Ask) -> Ask {
+        Ask { named: call.instruction, purpose: call.purpose, ..ask }
+    }
+
     /// Decides a call that touches tenant data. A denial is committed to the tenant's log.
     ///
     /// # Errors
@@ -100,6 +118,21 @@ impl Cell {
         call: &Call,
         ask: &Ask,
         on: ResourceType,
+    ) -> Result<Permit, Refusal> {
+        self.permit_with(room, call, ask, on, NeedsKey::Yes).await
+    }
+
+    /// As [`Cell::permit`], for an act that works with or without the tenant's key.
+    ///
+    /// # Errors
+    /// As [`Cell::permit`].
+    pub(crate) async fn permit_with(
+        &self,
+        room: &Room,
+        call: &Call,
+        ask: &Ask,
+        on: ResourceType,
+        needs: NeedsKey,
     ) -> Result<Permit, Refusal> {
         let control = room.control();
         let at = self.clock().now();
@@ -118,7 +151,7 @@ impl Cell {
             std::sync::Arc::make_mut(&mut instructions).extend(prohibits);
         }
         let ask = Ask { named, ..ask.clone() };
-        self.decide(room, call, &ask, &instructions, at, on).await
+        self.decide(room, call, &ask, &instructions, at, on, needs).await
     }
 
     async fn decide(
@@ -129,10 +162,11 @@ impl Cell {
         instructions: &[Instruction],
         at: Timestamp,
         on: ResourceType,
+        needs: NeedsKey,
     ) -> Result<Permit, Refusal> {
         let control = room.control();
         let actor = policy::Actor::from(&call.caller);
-        let facts = self.facts(room, &control, ask, call, at);
+        let facts = self.facts(room, &control, ask, call, at, needs);
         let operation = ask.operations.first().copied().unwrap_or(Operation::Read);
         let verdict = policy::decide(
             ask,
@@ -155,7 +189,8 @@ impl Cell {
                     operation,
                     at,
                     warnings: allow.warnings.iter().map(|w| w.as_str()).collect(),
-                    obligations: allow.obligations,
+                    obligations: allow.obligations.iter().map(|o| o.as_str()).collect(),
+                    rows: allow.rows,
                 })
             }
             Verdict::Deny(deny) => {
@@ -174,7 +209,7 @@ impl Cell {
                     stamp: Some(Box::new(Stamp::from(&receipt))),
                 })
             }
-            Verdict::PurposeRequired => Err(Fault::PurposeRequired.into()),
+            Verdict::BadRequest(_) => Err(Fault::PurposeRequired.into()),
         }
     }
 
@@ -186,17 +221,19 @@ impl Cell {
         ask: &Ask,
         call: &Call,
         at: Timestamp,
+        needs: NeedsKey,
     ) -> policy::Facts {
         let candidate = ask.named.map(|n| n.id).or(call.caller.default_instruction);
         policy::Facts {
             tenant: room.id,
             tenant_state: control.state,
             key_state: self.key_state(room, control),
-            needs_key: ask.needs_key,
+            needs_key: needs == NeedsKey::Yes,
             agreement_in_force: control.agreement_in_force,
+            agreement: Some(control.agreement.clone()),
             store_places: control.store.clone(),
             calls_last_hour: candidate.map_or(0, |id| room.calls_this_hour(id, at)),
-            ..policy::Facts::default_for(room.id)
+            ..policy::Facts::active(room.id)
         }
     }
 
@@ -217,6 +254,29 @@ impl Cell {
         asserted: Option<Generations>,
     ) -> Result<CommittedReceipt, Refusal> {
         Ok(self.journal().commit(room.no, entry.finish()?, asserted).await?)
+    }
+
+    /// Commits a write with its entry.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`], [`Fault::JournalUnwritable`]. A conflict is an outcome.
+    pub(crate) async fn commit_write(
+        &self,
+        room: &Room,
+        entry: EntryDraft,
+        otherwise: Option<EntryDraft>,
+        asserted: Option<Generations>,
+        write: impl Into<Write>,
+    ) -> Result<(CommittedReceipt, Written), Refusal> {
+        let op = Op {
+            log: room.no,
+            entry: entry.finish()?,
+            otherwise: otherwise.map(EntryDraft::finish).transpose()?,
+            asserted,
+            write: Some(write.into()),
+        };
+        let (receipt, outcome, _) = self.journal().commit_write(op).await?;
+        Ok((receipt, outcome.unwrap_or(Written::Done)))
     }
 
     /// Answers 404 and records it: nothing was located, the caller's own log says so.

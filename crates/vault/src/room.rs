@@ -13,6 +13,7 @@ use leadvault_domain::{
 };
 use leadvault_keys::{Keyring, TenantKeys};
 use leadvault_ledger::Generations;
+use leadvault_store::Sealed;
 
 use crate::error::Fault;
 
@@ -25,6 +26,8 @@ pub(crate) struct DatasetControl {
     pub(crate) id: DatasetId,
     /// The tree new leads take their leaves from.
     pub(crate) tree: u32,
+    /// Its sealed texts, as they lie in the row.
+    pub(crate) meta: Sealed,
     /// Its name; sealed at rest.
     pub(crate) name: String,
     /// Region for phone numbers without a country.
@@ -50,6 +53,8 @@ pub(crate) struct Control {
     pub(crate) state_gen: u32,
     /// Generation every write asserts besides.
     pub(crate) dir_gen: u32,
+    /// Leaf of the system tree that belongs to the tenant itself: its texts, cursors, keyed hashes.
+    pub(crate) own_leaf: u32,
     /// Where the tenant lives.
     pub(crate) region: Region,
     /// Where the controller sits.

@@ -1,0 +1,103 @@
+//! `leadvault init`: makes the data directory, root key, operator key and configuration.
+
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use leadvault_crypto::SystemEntropy;
+use leadvault_kms::FileRoot;
+use leadvault_vault::make_operator_key;
+use serde_json::json;
+
+use crate::cli::InitArgs;
+use crate::config::{Config, Durability, KeysConfig, LimitsConfig};
+use crate::exit::{Done, Stop};
+use crate::output::print_json;
+
+/// Runs the command.
+///
+/// # Errors
+/// 2 when the directory is not empty or an argument is wrong; 3 `durability_not_chosen`.
+pub(crate) fn run(args: &InitArgs) -> Done {
+    if args.durability.is_empty() {
+        return Err(Stop::Refused {
+            code: "durability_not_chosen",
+            detail: "choose what keeps the key store from being lost: --durability mirror=DIR \
+                     (a directory on another disk), or --durability accept-total-loss"
+                .to_owned(),
+        });
+    }
+    let durability = durability(&args.durability)?;
+    let country = args.country.parse().context("--country: two capital letters")?;
+    let data = make_directory(&args.data)?;
+    let config = Config {
+        listen: args.listen.clone(),
+        host: args.host.clone(),
+        region: "local".parse().context("region")?,
+        country,
+        data: PathBuf::from("."),
+        keys: KeysConfig::default(),
+        durability,
+        tls: None,
+        limits: LimitsConfig::default(),
+    };
+    FileRoot::create(&data.join("root.key"), &SystemEntropy).context("root key")?;
+    let operator = make_operator_key(&SystemEntropy).context("operator key")?;
+    write_new(&data.join("operator.key"), operator.expose().as_bytes(), 0o600)?;
+    let text = toml::to_string(&config).context("configuration")?;
+    write_new(&data.join("leadvault.toml"), text.as_bytes(), 0o644)?;
+    print_json(&json!({
+        "config": data.join("leadvault.toml"),
+        "operator_key_file": data.join("operator.key"),
+        "address": format!("http://{}", args.listen),
+    }))
+}
+
+fn durability(choices: &[String]) -> anyhow::Result<Durability> {
+    let mut chosen = Durability { choices: Vec::new(), mirror: None };
+    for choice in choices {
+        match choice.split_once('=') {
+            Some(("mirror", dir)) if !dir.is_empty() => {
+                let dir = PathBuf::from(dir);
+                std::fs::create_dir_all(&dir).context("the mirror directory")?;
+                chosen.mirror = Some(dir.canonicalize().context("the mirror directory")?);
+                chosen.choices.push("mirror".to_owned());
+            }
+            None if choice == "accept-total-loss" => chosen.choices.push(choice.clone()),
+            None if matches!(choice.as_str(), "synchronous-standby" | "provider-slot") => {
+                anyhow::bail!("--durability {choice} needs a store or a provider this build does not have")
+            }
+            Some(("escrow", _)) => anyhow::bail!("--durability escrow is not in this build"),
+            _ => anyhow::bail!("--durability: mirror=DIR or accept-total-loss"),
+        }
+    }
+    Ok(chosen)
+}
+
+/// Makes the directory with mode 0700; it may exist if it is empty.
+fn make_directory(dir: &Path) -> anyhow::Result<PathBuf> {
+    if dir.exists() {
+        let empty = std::fs::read_dir(dir).context("the data directory")?.next().is_none();
+        ensure!(empty, "{} is not empty", dir.display());
+        std::fs::remove_dir(dir).context("the data directory")?;
+    }
+    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).context("the data directory")?;
+    }
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make {}", dir.display()))?;
+    dir.canonicalize().context("the data directory")
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,129 @@
+//! `leadvault verify`: a log, an export or a receipt, with nothing of the store.
+
+mod export_package;
+mod receipt_file;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use leadvault_ledger::{DirSource, LogSource, Since, SourceError, verify_log};
+use reqwest::blocking::Client as Http;
+use reqwest::StatusCode;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::exit::{Done, Stop};
+use crate::output::print_json;
+
+pub(crate) use export_package::run as export;
+pub(crate) use receipt_file::run as receipt;
+
+/// What `verify export` and `verify receipt` print (surfaces.md 1).
+#[derive(Debug, Serialize)]
+pub(crate) struct Found {
+    /// Whether everything holds.
+    pub(crate) ok: bool,
+    /// Why not; a stable word.
+    pub(crate) failure: Option<&'static str>,
+    /// The file or member at fault.
+    pub(crate) at: Option<String>,
+}
+
+impl Found {
+    pub(crate) const fn good() -> Self {
+        Self { ok: true, failure: None, at: None }
+    }
+
+    pub(crate) fn bad(failure: &'static str, at: impl Into<String>) -> Self {
+        Self { ok: false, failure: Some(failure), at: Some(at.into()) }
+    }
+
+    /// Prints it; the exit code says the same.
+    pub(crate) fn finish(self) -> Done {
+        print_json(&self)?;
+        if self.ok { Ok(()) } else { Err(Stop::No) }
+    }
+}
+
+/// Runs `verify log`.
+///
+/// # Errors
+/// 1 when it does not hold, 2 for unreadable input, 4 when the server is gone.
+pub(crate) fn log(source: &str, vkey: &Path, since: Option<&Path>, key_file: Option<&Path>) -> Done {
+    log_at(source, vkey, since, key_file).map(|_| ())
+}
+
+/// Verifies a log, prints the verdict, and returns the checkpoint it was verified against.
+///
+/// # Errors
+/// As [`log`].
+pub(crate) fn log_at(
+    source: &str,
+    vkey: &Path,
+    since: Option<&Path>,
+    key_file: Option<&Path>,
+) -> Result<String, Stop> {
+    let vkey = read_text(vkey)?;
+    let since = since.map(read_text).transpose()?.map(|text| Since::from_text(&text));
+    let files: Box<dyn LogSource> = if source.starts_with("http://") || source.starts_with("https://") {
+        Box::new(HttpLog::new(source, key_file)?)
+    } else {
+        let exists = Path::new(source).is_dir();
+        anyhow_ensure(exists, || format!("{source} is not a directory"))?;
+        Box::new(DirSource::new(source))
+    };
+    let unreadable = |_: SourceError| Stop::Again(anyhow::anyhow!("a file of the log cannot be read"));
+    let verdict = verify_log(files.as_ref(), &vkey, since).map_err(unreadable)?;
+    print_json(&verdict)?;
+    if !verdict.ok {
+        return Err(Stop::No);
+    }
+    let checkpoint = files.read("checkpoint").map_err(unreadable)?.unwrap_or_default();
+    String::from_utf8(checkpoint).context("the checkpoint").map_err(Stop::Usage)
+}
+
+fn anyhow_ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), Stop> {
+    if holds { Ok(()) } else { Err(Stop::Usage(anyhow::anyhow!(message()))) }
+}
+
+/// A text file the user named.
+pub(crate) fn read_text(path: &Path) -> Result<String, Stop> {
+    let text = std::fs::read_to_string(path);
+    text.with_context(|| format!("cannot read {}", path.display())).map_err(Stop::Usage)
+}
+
+/// The files of a log behind `/v1/log`.
+struct HttpLog {
+    http: Http,
+    base: String,
+    key: Option<Zeroizing<String>>,
+}
+
+impl HttpLog {
+    fn new(base: &str, key_file: Option<&Path>) -> Result<Self, Stop> {
+        let http = Http::builder()
+            .timeout(std::time::Duration::from_secs(60))
+            .build()
+            .context("HTTP client")?;
+        let key = key_file.map(read_text).transpose()?;
+        let key = key.map(|k| Zeroizing::new(k.trim().to_owned()));
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key })
+    }
+}
+
+impl LogSource for HttpLog {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        let mut request = self.http.get(format!("{}/{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.as_str());
+        }
+        let response = request.send().map_err(|_| SourceError)?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => {
+                response.bytes().map(|b| Some(b.to_vec())).map_err(|_| SourceError)
+            }
+            _ => Err(SourceError),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Datasets: lists of leads under one index key and one tree of leaf keys.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use leadvault_domain::{Category, DatasetId, FieldNo, Operation, Regime, Role, TenantState, Timestamp};
+use leadvault_keys::Change;
+use leadvault_ledger::{LogOperation, Op, ResourceType};
+use leadvault_policy::{Ask, Call as Kind, operations_of};
+use leadvault_store::{BumpState, DatasetRow, InsertDataset, TenantScope, UpdateDataset, Write};
+use serde::Deserialize;
+
+use crate::call::{Answer, Call, Outcome};
+use crate::cell::Cell;
+use crate::control::DatasetMeta;
+use crate::error::{Fault, Pointed, Refusal};
+use crate::room::{DatasetControl, Room};
+use crate::system;
+use crate::tenants::NAME_CHARS_MAX;
+
+/// The tree a dataset begins with.
+const FIRST_TREE: u32 = 1;
+
+/// A dataset to be made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDataset {
+    /// Its name; sealed at rest.
+    pub name: String,
+    /// Region for phone numbers that bring no country (ISO 3166-1 alpha-2).
+    #[serde(default)]
+    pub default_region: Option<leadvault_domain::Country>,
+    /// Origin regimes of leads that bring none.
+    #[serde(default)]
+    pub origin: Vec<Regime>,
+}
+
+/// A dataset.
+#[derive(Debug, Clone)]
+pub struct DatasetView {
+    /// Its id.
+    pub id: DatasetId,
+    /// Its name.
+    pub name: String,
+    /// Region for phone numbers that bring no country.
+    pub default_region: Option<String>,
+    /// Origin regimes of leads that bring none.
+    pub origin: Vec<Regime>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Columns the tenant classified.
+    pub columns: Vec<(FieldNo, Category)>,
+}
+
+impl From<&DatasetControl> for DatasetView {
+    fn from(control: &DatasetControl) -> Self {
+        let mut columns: Vec<_> = control.columns.iter().map(|(f, c)| (*f, *c)).collect();
+        columns.sort_by_key(|(field, _)| *field);
+        Self {
+            id: control.id,
+            name: control.name.clone(),
+            default_region: control.default_region.clone(),
+            origin: control.origin.clone(),
+            created_at: control.created_at,
+            columns,
+        }
+    }
+}
+
+/// Makes a dataset: its tree and index key first, its row after (protocols.md 1.2).
+///
+/// # Errors
+/// [`Fault::Invalid`]; [`Fault::RoleInsufficient`]; [`Fault::StateConflict`] outside the state active.
+pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<DatasetView> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (LogOperation::DatasetCreate, ResourceType::Dataset);
+    cell.require_role(&room, call, &[Role::Controller, Role::Editor], operation, on).await?;
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        return Err(Fault::Invalid(vec![Pointed::new("#/name", "length")]).into());
+    }
+    if room.control().state != TenantState::Active {
+        return Err(Fault::StateConflict.into());
+    }
+    let id = DatasetId::make(cell.clock(), cell.entropy())?;
+    let no = cell.data().reserve_dataset_no(TenantScope(room.no)).await?;
+    room.keys()?.advance(Change::AddDataset { no, id }).await?;
+    let meta = DatasetMeta {
+        name: name.to_owned(),
+        default_region: new.default_region.map(|c| c.as_str().to_owned()),
+        origin: new.origin,
+        columns: HashMap::new(),
+        headers: HashMap::new(),
+    };
+    let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("dataset"))?;
+    let sealed = system::seal_new(cell, room.keys()?, id.bytes(), &plain).await?;
+    let at = cell.clock().now();
+    let row = DatasetRow { no, id, tree: FIRST_TREE, meta: sealed, created_at: at };
+    let entry = cell.administrative(call, operation, on).resource_id(id).dataset(id);
+    let write: Write = vec![InsertDataset { row }.into(), BumpState.into()].into();
+    let op = Op {
+        log: room.no,
+        entry: entry.finish()?,
+        otherwise: None,
+        asserted: None,
+        write: Some(write),
+    };
+    let (receipt, _, _) = cell.journal().commit_write(op).await?;
+    cell.reload(&room).await?;
+    let made = room.control().dataset(id)?;
+    Ok(Answer::stamped(DatasetView::from(&*made), &receipt))
+}
+
+/// The datasets the key may see.
+///
+/// # Errors
+/// [`Fault::NotFound`] for a tenant that is not loaded.
+pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<DatasetView>> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let control = room.control();
+    let seen = |id: &DatasetId| call.caller.datasets.as_ref().is_none_or(|d| d.contains(id));
+    let mut views: Vec<_> =
+        control.datasets.values().filter(|d| seen(&d.id)).map(|d| DatasetView::from(&**d)).collect();
+    views.sort_by_key(|view| view.id);
+    Ok(Answer::plain(views))
+}
+
+/// Classifies an unmapped column: from now on its category decides what may be done with it.
+///
+/// # Errors
+/// [`Fault::Invalid`] for a column that is not an unmapped one; denials as decided.
+pub async fn classify(
+    cell: &Cell,
+    call: &Call,
+    dataset: DatasetId,
+    column: usize,
+    category: Category,
+) -> Outcome<DatasetView> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor];
+    let (operation, on) = (LogOperation::DatasetClassify, ResourceType::Dataset);
+    cell.require_role(&room, call, &roles, operation, on).await?;
+    let field = FieldNo::unmapped(column).ok_or_else(|| Fault::invalid("#", "column_unknown"))?;
+    cell.settled(&room, || classify_once(cell, call, &room, dataset, field, category)).await
+}
+
+async fn classify_once(
+    cell: &Cell,
+    call: &Call,
+    room: &Arc<Room>,
+    dataset: DatasetId,
+    field: FieldNo,
+    category: Category,
+) -> Outcome<DatasetView> {
+    let on = ResourceType::Dataset;
+    let Ok(known) = room.control().dataset(dataset) else {
+        return Err(cell.not_found(room, call, Operation::Modify, on).await);
+    };
+    let mut ask = Ask::new(operations_of(Kind::Change));
+    ask.dataset = Some(dataset);
+    ask.categories = [category].into();
+    let ask = Cell::ask(call, ask);
+    let permit = cell.permit(room, call, &ask, on).await?;
+    let mut columns = known.columns.clone();
+    columns.insert(field, category);
+    let meta = meta_of(&known, &columns, &known.headers);
+    let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("dataset"))?;
+    let sealed = system::seal_again(cell, room, &known.meta, dataset.bytes(), &plain)?;
+    let entry = permit
+        .entry_as(call, LogOperation::DatasetClassify, on)
+        .dataset(dataset)
+        .fields([field])
+        .categories([category]);
+    let write: Write =
+        vec![UpdateDataset { no: known.no, meta: sealed }.into(), BumpState.into()].into();
+    let op = Op {
+        log: room.no,
+        entry: entry.finish()?,
+        otherwise: None,
+        asserted: Some(permit.read_generations()),
+        write: Some(write),
+    };
+    let (receipt, _, _) = cell.journal().commit_write(op).await?;
+    cell.reload(room).await?;
+    let now = room.control().dataset(dataset)?;
+    Ok(Answer::stamped(DatasetView::from(&*now), &receipt))
+}
+
+/// The sealed part of a dataset with other columns or headers.
+pub(crate) fn meta_of(
+    known: &DatasetControl,
+    columns: &HashMap<FieldNo, Category>,
+    headers: &HashMap<FieldNo, String>,
+) -> DatasetMeta {
+    DatasetMeta {
+        name: known.name.clone(),
+        default_region: known.default_region.clone(),
+        origin: known.origin.clone(),
+        columns: columns.iter().map(|(f, c)| (f.0, *c)).collect(),
+        headers: headers.iter().map(|(f, h)| (f.0, h.clone())).collect(),
+    }
+}
+
+/// A dataset the caller may know of.
+///
+/// # Errors
+/// [`Fault::NotFound`].
+pub(crate) fn visible(room: &Room, call: &Call, id: DatasetId) -> Result<Arc<DatasetControl>, Refusal> {
+    let seen = call.caller.datasets.as_ref().is_none_or(|d| d.contains(&id));
+    if !seen {
+        return Err(Fault::NotFound.into());
+    }
+    Ok(room.control().dataset(id)?)
+}

@@ -1,0 +1,403 @@
+//! Instructions: drafted by the operator or the controller, activated only by the controller, versioned,
+//! hashed, signed; the register every decision reads (instructions.md 2).
+//!
+//! A version's body is sealed under a leaf of the system tree; its status stands beside it in the row, so
+//! that suspend and revoke need no key. Every change of status bumps `state_gen` in its own commit:
+//! decisions in flight are made again.
+
+use leadvault_crypto::Kind;
+use leadvault_domain::{
+    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantState,
+};
+use leadvault_ledger::{CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, Op, ResourceType};
+use leadvault_policy as policy;
+use leadvault_store::{
+    BumpState, InsertInstruction, InstructionRow, TenantScope, UpdateInstruction, Write,
+};
+
+use crate::call::{Answer, Call, Outcome};
+use crate::canonical::{canonical, instruction_hash};
+use crate::cell::Cell;
+use crate::control;
+use crate::error::{Fault, Pointed, Refusal};
+use crate::instruction_body::{InstructionBody, ServerPart};
+use crate::notices::{self, NoticeKind};
+use crate::room::Room;
+use crate::system;
+
+/// Roles that may read the register.
+const READERS: [Role; 2] = [Role::Controller, Role::Auditor];
+
+/// What activation came to.
+#[derive(Debug)]
+pub enum Activation {
+    /// The version is in force.
+    Active(Box<Instruction>),
+    /// A second person of the controller must activate it too.
+    AwaitingSecond(Box<Instruction>),
+}
+
+/// Drafts a new instruction, or the next version of one.
+///
+/// # Errors
+/// [`Fault::Invalid`] and [`Fault::FilterLabelUnknown`] for what no draft may say; [`Fault::NotFound`] for
+/// an unknown id; [`Fault::RoleInsufficient`].
+pub async fn draft(
+    cell: &Cell,
+    call: &Call,
+    id: Option<InstructionId>,
+    body: InstructionBody,
+) -> Outcome<Instruction> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (LogOperation::InstructionDraft, ResourceType::Instruction);
+    cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let drafted = make_draft(cell, &room, id, body, call.caller.principal.to_string())?;
+    let entry = cell.administrative(call, operation, on);
+    let receipt = insert(cell, &room, &drafted, entry, Vec::new()).await?;
+    Ok(Answer::stamped(drafted, &receipt))
+}
+
+/// The draft of the next version, checked and hashed.
+fn make_draft(
+    cell: &Cell,
+    room: &Room,
+    id: Option<InstructionId>,
+    body: InstructionBody,
+    actor: String,
+) -> Result<Instruction, Refusal> {
+    let control = room.control();
+    let (id, version) = match id {
+        None => (InstructionId::make(cell.clock(), cell.entropy())?, 1),
+        Some(id) => {
+            let versions = control.instructions.iter().filter(|i| i.id == id);
+            let last = versions.map(|i| i.version).max().ok_or(Fault::NotFound)?;
+            (id, last.checked_add(1).ok_or(Fault::StateConflict)?)
+        }
+    };
+    let mut salt = [0_u8; 16];
+    cell.entropy().fill(&mut salt)?;
+    let at = cell.clock().now();
+    let server = ServerPart { id, version, tenant: room.id, actor, salt, at };
+    let mut drafted = body.into_draft(server);
+    policy::validate_draft(&drafted).map_err(refuse_draft)?;
+    narrows_or_active(control.state, &drafted)?;
+    drafted.hash = instruction_hash(&drafted)?;
+    Ok(drafted)
+}
+
+fn refuse_draft(errors: Vec<policy::DraftError>) -> Fault {
+    if errors.iter().any(|e| e.code == policy::DraftCode::FilterLabelUnknown) {
+        return Fault::FilterLabelUnknown;
+    }
+    let places = errors.iter().map(|e| Pointed::new(e.pointer.to_string(), e.code.as_str()));
+    Fault::Invalid(places.collect())
+}
+
+/// In the states restricted and closing only what narrows may be drafted or activated.
+fn narrows_or_active(state: TenantState, instruction: &Instruction) -> Result<(), Fault> {
+    match state {
+        TenantState::Active => Ok(()),
+        TenantState::Restricted | TenantState::Closing => {
+            if instruction.effect == Effect::Prohibit { Ok(()) } else { Err(Fault::StateConflict) }
+        }
+        TenantState::Closed => Err(Fault::StateConflict),
+    }
+}
+
+/// Stores a version with its entry.
+async fn insert(
+    cell: &Cell,
+    room: &Room,
+    instruction: &Instruction,
+    entry: EntryDraft,
+    with: Vec<Write>,
+) -> Result<CommittedReceipt, Refusal> {
+    let plain = canonical(instruction)?;
+    let record = instruction.id.bytes();
+    let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
+    let row = InstructionRow {
+        id: instruction.id,
+        version: instruction.version,
+        status: instruction.status,
+        body,
+    };
+    let mut writes: Vec<Write> = vec![InsertInstruction { row }.into(), BumpState.into()];
+    writes.extend(with);
+    let receipt = commit(cell, room, instruction, entry, writes.into()).await?;
+    cell.reload(room).await?;
+    Ok(receipt)
+}
+
+async fn commit(
+    cell: &Cell,
+    room: &Room,
+    instruction: &Instruction,
+    entry: EntryDraft,
+    write: Write,
+) -> Result<CommittedReceipt, Refusal> {
+    let entry = entry.resource_id(instruction.id).instruction(InstructionStamp {
+        id: instruction.id,
+        version: instruction.version,
+        hash: Some(instruction.hash.clone()),
+    });
+    let op = Op {
+        log: room.no,
+        entry: entry.finish()?,
+        otherwise: None,
+        asserted: None,
+        write: Some(write),
+    };
+    let (receipt, _, conflict) = cell.journal().commit_write(op).await?;
+    if conflict { Err(Fault::StateConflict.into()) } else { Ok(receipt) }
+}
+
+/// Stores a version that is in force already: the built-in exit permit.
+///
+/// # Errors
+/// What keys, store and journal say.
+pub(crate) async fn store_active(
+    cell: &Cell,
+    room: &Room,
+    call: &Call,
+    instruction: &Instruction,
+) -> Result<(), Refusal> {
+    let entry = cell.administrative(
+        call,
+        LogOperation::InstructionActivate,
+        ResourceType::Instruction,
+    );
+    insert(cell, room, instruction, entry, Vec::new()).await.map(|_| ())
+}
+
+/// Puts a version in force; the one before is superseded in the same commit.
+///
+/// # Errors
+/// [`Fault::StateConflict`] for a version that is no draft; [`Fault::NotFound`].
+pub async fn activate(
+    cell: &Cell,
+    call: &Call,
+    id: InstructionId,
+    version: u32,
+) -> Outcome<Activation> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (LogOperation::InstructionActivate, ResourceType::Instruction);
+    cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let control = room.control();
+    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    let draft = versions.iter().find(|i| i.version == version).ok_or(Fault::NotFound)?;
+    if draft.status != InstructionStatus::Draft {
+        return Err(Fault::StateConflict.into());
+    }
+    narrows_or_active(control.state, draft)?;
+    let mut active = (*draft).clone();
+    let entry = cell.administrative(call, operation, on);
+    if policy::high_risk(&active) {
+        let person = call.caller.principal.to_string();
+        match &active.issuer.second_approver_id {
+            // The first person is kept where the second one will find it; the hash does not move, for the
+            // approvers stand in the row's seal and in the log.
+            None => {
+                active.issuer.second_approver_id = Some(person);
+                let receipt = replace_body(cell, &room, &active, entry).await?;
+                return Ok(Answer::stamped(Activation::AwaitingSecond(Box::new(active)), &receipt));
+            }
+            Some(first) if *first == person => return Err(Fault::StateConflict.into()),
+            Some(_) => {}
+        }
+    }
+    active.status = InstructionStatus::Active;
+    active.signature = Some(cell.sign_instruction(&active.hash));
+    let mut writes: Vec<Write> =
+        vec![UpdateInstruction { id, version, status: InstructionStatus::Active }.into()];
+    let before = versions.iter().filter(|i| i.version != version && !control::is_final(i.status));
+    writes.extend(before.filter(|i| i.status != InstructionStatus::Draft).map(|i| {
+        UpdateInstruction { id, version: i.version, status: InstructionStatus::Superseded }.into()
+    }));
+    writes.push(BumpState.into());
+    let receipt = commit(cell, &room, &active, entry, writes.into()).await?;
+    cell.reload(&room).await?;
+    Ok(Answer::stamped(Activation::Active(Box::new(active)), &receipt))
+}
+
+/// Seals a draft's body again, with its first approver.
+async fn replace_body(
+    cell: &Cell,
+    room: &Room,
+    instruction: &Instruction,
+    entry: EntryDraft,
+) -> Result<CommittedReceipt, Refusal> {
+    let scope = TenantScope(room.no);
+    let rows = cell.data().list_instructions(scope).await?;
+    let row = rows
+        .into_iter()
+        .find(|r| r.id == instruction.id && r.version == instruction.version)
+        .ok_or(Fault::NotFound)?;
+    let plain = canonical(instruction)?;
+    let record = instruction.id.bytes();
+    let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
+    let write = leadvault_store::ReplaceInstructionBody {
+        id: row.id,
+        version: row.version,
+        body,
+    };
+    let write: Write = vec![write.into(), BumpState.into()].into();
+    let receipt = commit(cell, room, instruction, entry, write).await?;
+    system::erase(room, &[row.body.leaf]).await?;
+    cell.reload(room).await?;
+    Ok(receipt)
+}
+
+/// A change of status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// active → suspended
+    Suspend,
+    /// suspended → active
+    Resume,
+    /// any but a final one → revoked
+    Revoke,
+    /// active or suspended → challenged, by the operator
+    Challenge,
+    /// challenged → active, by the controller
+    Confirm,
+    /// challenged → revoked, by the controller
+    Withdraw,
+}
+
+impl Change {
+    /// The status a version gets, if it may.
+    const fn apply(self, from: InstructionStatus) -> Option<InstructionStatus> {
+        use InstructionStatus as S;
+        match (self, from) {
+            (Self::Suspend, S::Active) => Some(S::Suspended),
+            (Self::Resume, S::Suspended) | (Self::Confirm, S::Challenged) => Some(S::Active),
+            (Self::Revoke, S::Draft | S::Active | S::Suspended | S::Challenged)
+            | (Self::Withdraw, S::Challenged) => Some(S::Revoked),
+            (Self::Challenge, S::Active | S::Suspended) => Some(S::Challenged),
+            _ => None,
+        }
+    }
+
+    const fn operation(self) -> LogOperation {
+        match self {
+            Self::Suspend => LogOperation::InstructionSuspend,
+            Self::Resume | Self::Confirm => LogOperation::InstructionActivate,
+            Self::Revoke | Self::Withdraw => LogOperation::InstructionRevoke,
+            Self::Challenge => LogOperation::InstructionChallenge,
+        }
+    }
+
+    /// What a status may still become in a state that allows narrowing only.
+    const fn narrows(self) -> bool {
+        !matches!(self, Self::Resume | Self::Confirm)
+    }
+}
+
+/// Changes the status of the version that is in force (or waits).
+///
+/// # Errors
+/// [`Fault::StateConflict`] where the status does not allow it; [`Fault::NotFound`];
+/// [`Fault::RoleInsufficient`].
+pub async fn change(cell: &Cell, call: &Call, id: InstructionId, change: Change) -> Outcome<Instruction> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (change.operation(), ResourceType::Instruction);
+    cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let entry = cell.administrative(call, operation, on);
+    let (changed, receipt) = change_with(cell, &room, id, change, entry, Vec::new()).await?;
+    Ok(Answer::stamped(changed, &receipt))
+}
+
+/// Challenges an instruction on behalf of the operator: it stops at once, the tenant is told.
+///
+/// # Errors
+/// As [`change`].
+pub async fn challenge(
+    cell: &Cell,
+    tenant: leadvault_domain::TenantId,
+    id: InstructionId,
+) -> Outcome<Instruction> {
+    let room = cell.room_of(tenant)?;
+    let entry = crate::operator::entry(
+        cell,
+        LogOperation::InstructionChallenge,
+        ResourceType::Instruction,
+    );
+    let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
+    let (changed, receipt) =
+        change_with(cell, &room, id, Change::Challenge, entry, vec![notice]).await?;
+    Ok(Answer::stamped(changed, &receipt))
+}
+
+async fn change_with(
+    cell: &Cell,
+    room: &Room,
+    id: InstructionId,
+    change: Change,
+    entry: EntryDraft,
+    with: Vec<Write>,
+) -> Result<(Instruction, CommittedReceipt), Refusal> {
+    let control = room.control();
+    if control.state == TenantState::Closed
+        || (control.state != TenantState::Active && !change.narrows())
+    {
+        return Err(Fault::StateConflict.into());
+    }
+    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    if versions.is_empty() {
+        return Err(Fault::NotFound.into());
+    }
+    let live = versions.iter().rev().find(|i| change.apply(i.status).is_some());
+    let live = live.ok_or(Fault::StateConflict)?;
+    let status = change.apply(live.status).ok_or(Fault::StateConflict)?;
+    let mut changed = (*live).clone();
+    changed.status = status;
+    let mut writes: Vec<Write> =
+        vec![UpdateInstruction { id, version: changed.version, status }.into(), BumpState.into()];
+    writes.extend(with);
+    let receipt = commit(cell, room, &changed, entry, writes.into()).await?;
+    cell.reload(room).await?;
+    Ok((changed, receipt))
+}
+
+/// The newest version of each instruction.
+///
+/// # Errors
+/// [`Fault::RoleInsufficient`].
+pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<Instruction>> {
+    let room = readable(cell, call).await?;
+    let mut newest: Vec<Instruction> = Vec::new();
+    for instruction in room.control().instructions.iter() {
+        match newest.last_mut() {
+            Some(last) if last.id == instruction.id => *last = instruction.clone(),
+            _ => newest.push(instruction.clone()),
+        }
+    }
+    Ok(Answer::plain(newest))
+}
+
+/// One version of an instruction: the newest, or the one named.
+///
+/// # Errors
+/// [`Fault::NotFound`]; [`Fault::RoleInsufficient`].
+pub async fn find(
+    cell: &Cell,
+    call: &Call,
+    id: InstructionId,
+    version: Option<u32>,
+) -> Outcome<Instruction> {
+    let room = readable(cell, call).await?;
+    let control = room.control();
+    let found = control
+        .instructions
+        .iter()
+        .filter(|i| i.id == id && version.is_none_or(|v| i.version == v))
+        .next_back();
+    Ok(Answer::plain(found.cloned().ok_or(Fault::NotFound)?))
+}
+
+async fn readable(cell: &Cell, call: &Call) -> Result<std::sync::Arc<Room>, Refusal> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (LogOperation::InstructionDraft, ResourceType::Instruction);
+    cell.require_role(&room, call, &READERS, operation, on).await?;
+    Ok(room)
+}

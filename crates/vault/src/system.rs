@@ -1,0 +1,98 @@
+//! Small sealed things that are not leads: names, instruction texts, mappings, job payloads.
+//!
+//! Each takes a leaf of the tenant's system tree and is erased by puncturing it (protocols.md 5).
+
+use leadvault_crypto::Kind;
+use leadvault_domain::{DatasetNo, LeafAddress, LeafRange};
+use leadvault_keys::{Change, TenantKeys};
+use leadvault_store::Sealed;
+use zeroize::Zeroizing;
+
+use crate::cell::Cell;
+use crate::error::{Fault, Refusal};
+use crate::room::Room;
+
+/// The system tree is the first of its kind and never re-treed in this version.
+const SYSTEM_TREE: u32 = 1;
+/// Version of the payload formats of small things.
+const SCHEMA: u16 = 1;
+
+/// Seals a new small thing under a leaf of its own.
+///
+/// # Errors
+/// What the keys say.
+pub(crate) async fn seal_new(
+    cell: &Cell,
+    keys: &TenantKeys,
+    record: [u8; 16],
+    plain: &[u8],
+) -> Result<Sealed, Refusal> {
+    seal_new_as(cell, keys, Kind::Small, record, plain).await
+}
+
+/// As [`seal_new`], of a kind.
+///
+/// # Errors
+/// What the keys say.
+pub(crate) async fn seal_new_as(
+    cell: &Cell,
+    keys: &TenantKeys,
+    kind: Kind,
+    record: [u8; 16],
+    plain: &[u8],
+) -> Result<Sealed, Refusal> {
+    let leaf = keys.allocate(DatasetNo::SYSTEM, SYSTEM_TREE, 1).await?;
+    let revision = 1;
+    let sealed = keys.ring()?.system(leaf)?;
+    let blob = sealed.seal(kind, record, SCHEMA, revision, plain, cell.entropy())?;
+    Ok(Sealed { leaf, revision, blob })
+}
+
+/// Seals the next revision of a small thing under the leaf it has.
+///
+/// # Errors
+/// What the keys say; [`Fault::StateConflict`] at the last revision.
+pub(crate) fn seal_again(
+    cell: &Cell,
+    room: &Room,
+    before: &Sealed,
+    record: [u8; 16],
+    plain: &[u8],
+) -> Result<Sealed, Refusal> {
+    let revision = before.revision.checked_add(1).ok_or(Fault::StateConflict)?;
+    let sealed = room.ring()?.system(before.leaf)?;
+    let blob = sealed.seal(Kind::Small, record, SCHEMA, revision, plain, cell.entropy())?;
+    Ok(Sealed { leaf: before.leaf, revision, blob })
+}
+
+/// Opens a small thing.
+///
+/// # Errors
+/// What the keys say.
+pub(crate) fn open(
+    room: &Room,
+    kind: Kind,
+    record: [u8; 16],
+    sealed: &Sealed,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let ring = room.ring()?;
+    Ok(ring.system(sealed.leaf)?.open(kind, record, SCHEMA, sealed.revision, &sealed.blob)?)
+}
+
+/// The address of a leaf of the system tree.
+pub(crate) const fn leaf(leaf: u32) -> LeafAddress {
+    LeafAddress { dataset: DatasetNo::SYSTEM, tree: SYSTEM_TREE, leaf }
+}
+
+/// Erases small things by their leaves.
+///
+/// # Errors
+/// What the keys say.
+pub(crate) async fn erase(room: &Room, leaves: &[u32]) -> Result<(), Refusal> {
+    if leaves.is_empty() {
+        return Ok(());
+    }
+    let ranges = leaves.iter().map(|l| LeafRange::single(leaf(*l))).collect();
+    room.keys()?.advance(Change::Puncture(ranges)).await?;
+    Ok(())
+}
