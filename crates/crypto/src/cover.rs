@@ -71,8 +71,9 @@ pub(crate) fn child(seed: &SecretKey, depth: u8, bit: u8) -> SecretKey {
 }
 
 fn step(key: &MacKey, depth: u8, bit: u8) -> SecretKey {
-    let [a, b, c, d, e, f, g, h] = *b"LV1-GGM\0";
-    SecretKey::from_bytes(key.mac(&[&[a, b, c, d, e, f, g, h, depth, bit]]))
+    let mut message = *b"LV1-GGM\0__";
+    message[8..].copy_from_slice(&[depth, bit]);
+    SecretKey::from_bytes(key.mac(&[&message]))
 }
 
 /// Both children under one key setup, as nodes.
@@ -171,9 +172,8 @@ impl Cover {
 
     /// Forgets leaf `index`; returns the number of nodes added, 0 where it was gone already.
     pub fn puncture(&mut self, index: u32) -> usize {
-        let Some((first, depth, _)) = self.find(index) else { return 0 };
+        let Some((_, depth, _)) = self.find(index) else { return 0 };
         self.puncture_range(u64::from(index), u64::from(index) + 1);
-        debug_assert!(end(first, depth) > u64::from(index));
         usize::from(DEPTH_MAX - depth)
     }
 
@@ -296,12 +296,11 @@ impl Iterator for Leaves<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let node = match self.stack.pop() {
-                Some(node) => node,
-                None => {
-                    let (first, (depth, seed)) = self.nodes.next()?;
-                    Node { first: *first, depth: *depth, seed: seed.clone() }
-                }
+            let node = if let Some(node) = self.stack.pop() {
+                node
+            } else {
+                let (first, (depth, seed)) = self.nodes.next()?;
+                Node { first: *first, depth: *depth, seed: seed.clone() }
             };
             if node.depth == DEPTH_MAX {
                 return Some((node.first, node.seed));
