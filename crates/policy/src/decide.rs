@@ -7,7 +7,7 @@
 
 use leadvault_domain::{
     Category, CategorySet, DecisionCode, Employer, FieldNo, HonourFlag, Instruction, InstructionId,
-    KeyState, Masking, Operation, Purpose, Timestamp,
+    KeyState, Masking, Operation, Purpose, Role, Timestamp,
 };
 
 use crate::actor::Actor;
@@ -132,15 +132,9 @@ fn state(case: &Case<'_>, _: &Found<'_>, out: &mut Vec<Failure>) {
     }
 }
 
-/// Retrieval, rights, hold and deletion need no agreement in force.
 fn agreement(case: &Case<'_>, _: &Found<'_>, out: &mut Vec<Failure>) {
-    let goes_on =
-        |o: &Operation| matches!(o, Operation::Export | Operation::Restrict | Operation::Erase);
-    let right = case.purpose == Some(Purpose::RightsRequest) && !case.actor.staff;
-    if case.ask.exit || right || case.ask.operations.iter().all(goes_on) {
-        return;
-    }
-    if !case.facts.agreement_in_force || case.permit.is_some_and(|p| !case.bound_in_force(p)) {
+    let bound = case.permit.is_none_or(|permit| case.bound_in_force(permit));
+    if case.needs_agreement() && (!case.facts.agreement_in_force || !bound) {
         out.push(Failure::at(DecisionCode::Agreement, "/agreement", Detail::None));
     }
 }
@@ -180,6 +174,19 @@ fn instruction(_: &Case<'_>, found: &Found<'_>, out: &mut Vec<Failure>) {
 }
 
 impl Case<'_> {
+    /// The tenant's own exit. Nobody but its controller leaves with everything.
+    pub(crate) fn is_exit(&self) -> bool {
+        self.ask.exit && self.actor.role == Role::Controller && !self.actor.staff
+    }
+
+    /// Retrieval, rights, hold and deletion need no agreement in force.
+    pub(crate) fn needs_agreement(&self) -> bool {
+        let goes_on =
+            |o: &Operation| matches!(o, Operation::Export | Operation::Restrict | Operation::Erase);
+        let right = self.purpose == Some(Purpose::RightsRequest) && !self.actor.staff;
+        !(self.is_exit() || right || self.ask.operations.iter().all(goes_on))
+    }
+
     /// Whether an instruction is bound to the agreement in force.
     pub(crate) fn bound_in_force(&self, instruction: &Instruction) -> bool {
         self.facts.agreement.as_ref().is_none_or(|a| {
@@ -203,7 +210,7 @@ impl Case<'_> {
         Handling {
             operations: self.ask.operations.clone(),
             purpose: self.purpose,
-            exit: self.ask.exit,
+            exit: self.is_exit(),
             consent_withdrawn: self.ask.consent_withdrawn,
             honour: self.honour_flags().to_vec(),
         }
@@ -215,8 +222,8 @@ impl Case<'_> {
     }
 
     /// Whether the matrix of R-151 lets this call touch biometric data.
-    fn biometric_allowed(&self) -> bool {
-        let (purpose, exit) = (self.purpose, self.ask.exit);
+    pub(crate) fn biometric_allowed(&self) -> bool {
+        let (purpose, exit) = (self.purpose, self.is_exit());
         self.ask.operations.iter().all(|o| biometric_allowed(*o, purpose, exit))
     }
 

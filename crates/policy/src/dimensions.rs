@@ -99,7 +99,11 @@ fn categories_and_fields(case: &Case<'_>, permit: &Instruction, out: &mut Vec<Fa
     let ask = case.ask;
     let open = case.categories(permit);
     let keeps = coverage::only_keeps(ask);
-    let covered = |c: &Category| open.contains(c) || (*c == Category::Unclassified && keeps);
+    let biometric = case.biometric_allowed();
+    let covered = |c: &Category| {
+        (open.contains(c) && (biometric || *c != Category::Biometric || asks_for_all(ask)))
+            || (*c == Category::Unclassified && keeps)
+    };
     let special = ask.special_category.then_some(Category::SpecialCategory);
     let of_fields = ask.fields.iter().map(|(_, category)| *category);
     let touched: BTreeSet<Category> = ask.categories.iter().copied().chain(of_fields).collect();

@@ -179,7 +179,10 @@ fn subjects(draft: &Instruction) -> Result<(), DraftError> {
 fn retention_and_conditions(draft: &Instruction) -> Result<(), DraftError> {
     if let Some(retention) = &draft.retention {
         let max_age = retention.max_age.as_deref();
-        let is_span = |text: &str| text.parse::<jiff::Span>().is_ok_and(|span| span.is_positive());
+        // ISO 8601 alone: the parser knows friendlier forms that no other reader does.
+        let is_span = |text: &str| {
+            text.starts_with('P') && text.parse::<jiff::Span>().is_ok_and(|span| span.is_positive())
+        };
         check(max_age.is_none_or(is_span), "/retention/max_age")?;
         let at_end = retention.at_end.as_deref();
         check(at_end.is_none_or(|word| AT_END.contains(&word)), "/retention/at_end")?;
@@ -196,7 +199,8 @@ fn validity(draft: &Instruction) -> Result<(), DraftError> {
     let ends_after = validity.until.is_none_or(|until| until > validity.from);
     check(ends_after && !(needs_end && validity.until.is_none()), "/validity/until")?;
     let review_by = validity.review_by.as_deref();
-    let is_date = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
+    let is_date =
+        |text: &str| text.len() == "YYYY-MM-DD".len() && text.parse::<jiff::civil::Date>().is_ok();
     check(review_by.is_none_or(is_date), "/validity/review_by")
 }
 

@@ -53,4 +53,4 @@ pub use row_code::RowCode;
 pub use state::{KeyAnswer, KeyOperation, StateOperation, key_answer, state_allows};
 pub use verdict::{Allowed, BadRequest, Denied, InstructionRef, Obligation, Verdict, Warning};
 pub use version::policy_version;
-pub use would_need::WouldNeed;
+pub use would_need::{Detail, WouldNeed};

@@ -99,7 +99,7 @@ fn select_matching<'a>(case: &Case<'_>, instructions: &'a [Instruction]) -> Sele
         i.effect == Effect::Permit
             && i.status == InstructionStatus::Active
             && i.tenant_id == case.facts.tenant
-            && case.bound_in_force(i)
+            && (!case.needs_agreement() || case.bound_in_force(i))
     }) {
         if let Some(purpose) = case.purpose.or_else(|| only_purpose(permit)) {
             let tried = Case { permit: Some(permit), purpose: Some(purpose), ..*case };
