@@ -1,8 +1,7 @@
 //! The little Markdown that `docs/ERRORS.md` is written in, as HTML: headings, paragraphs, lists, tables,
 //! fenced code; inline code, emphasis and links. The text is ours, so what it does not know it prints.
 //!
-//! Every code that stands in a heading or in the first cell of a row becomes an anchor, so that
-//! `/docs/errors#CODE` finds it.
+//! One tag is known: `<a id="CODE"></a>`, so that `/docs/errors#CODE` finds its row.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
@@ -32,7 +31,7 @@ pub(super) fn to_html(text: &str) -> String {
 fn heading(line: &str, html: &mut String) {
     let level = line.bytes().take_while(|b| *b == b'#').count().min(6);
     let text = line.trim_matches('#').trim();
-    let _ = write!(html, "<h{level}>{}{}</h{level}>", anchors(text), inline(text));
+    let _ = write!(html, "<h{level}>{}</h{level}>", inline(text));
 }
 
 fn paragraph(first: &str, lines: &mut Peekable<Lines<'_>>, html: &mut String) {
@@ -81,9 +80,8 @@ fn table(head: &str, lines: &mut Peekable<Lines<'_>>, html: &mut String) {
             continue;
         }
         html.push_str("<tr>");
-        for (column, cell) in cells(row).into_iter().enumerate() {
-            let anchors = if column == 0 { anchors(&cell) } else { String::new() };
-            let _ = write!(html, "<td>{anchors}{}</td>", inline(&cell));
+        for cell in cells(row) {
+            let _ = write!(html, "<td>{}</td>", inline(&cell));
         }
         html.push_str("</tr>");
     }
@@ -96,19 +94,30 @@ fn cells(row: &str) -> Vec<String> {
     row.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
 }
 
-/// An anchor for each code in a text: every `code span`, or the text itself where it has none.
-fn anchors(text: &str) -> String {
-    let spans: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
-    let names = if spans.is_empty() { vec![text] } else { spans };
-    let names = names.into_iter().filter(|name| is_code(name));
-    names.fold(String::new(), |mut html, name| {
-        let _ = write!(html, "<span id=\"{name}\"></span>");
-        html
-    })
+/// Escaped text, with `<a id="NAME"></a>` kept as what it is.
+fn anchored(text: &str) -> String {
+    const BEGIN: &str = "<a id=\"";
+    const END: &str = "\"></a>";
+    let mut html = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        html.push_str(&escape(before));
+        match after.split_once(END) {
+            Some((name, tail)) if is_name(name) => {
+                let _ = write!(html, "{BEGIN}{name}{END}");
+                rest = tail;
+            }
+            _ => {
+                html.push_str(&escape(BEGIN));
+                rest = after;
+            }
+        }
+    }
+    html + &escape(rest)
 }
 
-fn is_code(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Inline code, strong text and links; everything else is escaped.
@@ -116,15 +125,24 @@ fn inline(text: &str) -> String {
     text.split('`').enumerate().fold(String::new(), |mut html, (n, part)| {
         let _ = match n % 2 {
             1 => write!(html, "<code>{}</code>", escape(part)),
-            _ => write!(html, "{}", links(&strong(&escape(part)))),
+            _ => {
+                write!(html, "{}", links(&between(&between(&anchored(part), "**", "b"), "*", "i")))
+            }
         };
         html
     })
 }
 
-fn strong(escaped: &str) -> String {
-    escaped.split("**").enumerate().fold(String::new(), |mut html, (n, part)| {
-        let _ = if n % 2 == 1 { write!(html, "<b>{part}</b>") } else { write!(html, "{part}") };
+/// Wraps every second part between the marks; marks that have no partner are text.
+fn between(escaped: &str, mark: &str, tag: &str) -> String {
+    if escaped.matches(mark).count() % 2 == 1 {
+        return escaped.to_owned();
+    }
+    escaped.split(mark).enumerate().fold(String::new(), |mut html, (n, part)| {
+        let _ = match n % 2 {
+            1 => write!(html, "<{tag}>{part}</{tag}>"),
+            _ => write!(html, "{part}"),
+        };
         html
     })
 }
@@ -163,22 +181,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_and_headings_become_anchors() {
-        let html = to_html(
-            "# Errors\n\n### `not_found`\n\n| code | when |\n|---|---|\n| `a_b`, `C` | x \\| y |\n| plain | z |\n",
-        );
-        for id in ["not_found", "a_b", "C", "plain"] {
-            assert!(html.contains(&format!("id=\"{id}\"")), "{id}: {html}");
-        }
+    fn anchors_are_kept_and_no_other_tag() {
+        let html = to_html("<a id=\"api\"></a>\n## API\n");
+        assert_eq!(html, "<p><a id=\"api\"></a></p><h2>API</h2>");
+        let row = "| code | when |\n|---|---|\n| <a id=\"a_b\"></a>`a_b` | x \\| y |\n";
+        let html = to_html(row);
+        assert!(html.contains("<td><a id=\"a_b\"></a><code>a_b</code></td>"), "{html}");
         assert!(html.contains("<td>x | y</td>"), "{html}");
+        for other in ["<a id=\"\"></a>", "<a id=\"x y\"></a>", "<a id=\"x\" onclick=\"y\"></a>"] {
+            assert!(!to_html(other).contains("<a"), "{other}");
+        }
     }
 
     #[test]
     fn text_is_escaped_and_links_stay_here() {
-        let html = to_html("A <b> & **c** `<d>` [e](#f) [g](https://example.com)\nnext [h\n");
+        let html = to_html("A <b> & **c** *i* * `<d>` [e](#f) [g](https://example.com)\nnext [h\n");
+        assert_eq!(to_html("*i* **b**"), "<p><i>i</i> <b>b</b></p>");
         assert_eq!(
             html,
-            "<p>A &lt;b&gt; &amp; <b>c</b> <code>&lt;d&gt;</code> <a href=\"#f\">e</a> g next [h</p>"
+            "<p>A &lt;b&gt; &amp; <b>c</b> *i* * <code>&lt;d&gt;</code> <a href=\"#f\">e</a> g next [h</p>"
         );
     }
 
