@@ -51,7 +51,7 @@ async fn opens(
         return Err(KeyError::NoMirrorSet(tenant));
     }
     let mut hops: Vec<HopRow> = Vec::new();
-    for epoch in slot.epoch + 1..=head.epoch {
+    for epoch in (slot.epoch..head.epoch).map(|before| before + 1) {
         let hop = rows.hops.iter().find(|hop| hop.epoch == epoch);
         hops.push(hop.ok_or(KeyError::NoMirrorSet(tenant))?.clone());
     }

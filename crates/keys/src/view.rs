@@ -84,7 +84,7 @@ async fn look_once(
 ) -> Result<View, KeyError> {
     let (slot, head) = agree(tenant, known_epoch, slot.as_ref(), *head)?;
     let mut hops = Vec::new();
-    for epoch in slot.epoch + 1..=head.epoch {
+    for epoch in (slot.epoch..head.epoch).map(|before| before + 1) {
         let hop = services.blobs.find_hop(tenant, epoch).await?;
         hops.push(hop.ok_or(KeyError::SlotBehindLog {
             tenant,
