@@ -1,1 +1,100 @@
-//! The only crate that names sqlx. Sees sealed bytes and tags, never plaintext.
+//! The only crate that names sqlx. Sees sealed bytes, tags and numbers, never plaintext and never a key.
+//!
+//! - [`DataStore`] (`data.db`): one file per noun, each with its row struct, its statements, its reads as
+//!   methods of the store, and its changes as [`Write`]s. It implements [`leadvault_ledger::AppendChunks`]:
+//!   a write and its entry commit together.
+//! - [`KeyStore`] (`keys.db`): implements [`leadvault_keys::KeyBlobs`].
+//! - [`LogFiles`] (`log/`), [`ObjectFiles`] (`files/`): what lies in files.
+//!
+//! # Adding to it
+//! 1. A column or table: a new file in `migrations/sqlite/data`; never change one that ran.
+//! 2. A read: a `const` in the file's `statements!` and a method that takes a [`TenantScope`].
+//! 3. A change: a struct with `run` in the file of its noun, and a line in `write.rs`.
+//! 4. A file: a line here, and its `STATEMENTS` in `inventory.rs`.
+
+mod api_key;
+mod append;
+mod ballast;
+mod cell_secret;
+mod cells;
+mod control;
+mod data_store;
+mod dataset;
+mod disk;
+mod engine;
+mod erase;
+mod error;
+mod export;
+mod import;
+mod import_failure;
+mod instruction;
+#[cfg(test)]
+mod inventory;
+mod journal;
+mod key_blobs;
+mod key_rows;
+mod key_store;
+mod lead;
+mod lead_bulk;
+mod lead_change;
+mod lead_find;
+mod lead_tags;
+mod log_files;
+mod log_head;
+mod log_tree;
+mod notice;
+mod object_files;
+mod operation;
+mod principal;
+mod replay;
+mod scope;
+mod sealed;
+mod statement;
+mod suppression;
+mod system_leaf;
+mod tenant;
+mod words;
+mod write;
+
+pub use api_key::{ApiKeyRow, InsertApiKey, RevokeApiKey};
+pub use cell_secret::CellSecretRow;
+pub use control::{BumpDir, BumpState, ControlRow};
+pub use data_store::DataStore;
+pub use dataset::{DatasetRow, InsertDataset, UpdateDataset};
+pub use engine::StoreOptions;
+pub use erase::{DeleteErases, EraseRow, EraseStep, InsertErase, UpdateErase};
+pub use error::{Result, StoreError};
+pub use export::{
+    DeleteExportParts, ExportFile, ExportPartRow, ExportRow, ExportStep, InsertExport,
+    InsertExportPart, UpdateExport,
+};
+pub use import::{
+    DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,
+};
+pub use import_failure::{FAILURES_MAX, FailureRow, ImportFailure, InsertImportFailures};
+pub use instruction::{InsertInstruction, InstructionRow, UpdateInstruction};
+pub use journal::{AppendBundle, ChunkRow, DeleteChunks};
+pub use key_store::KeyStore;
+pub use lead::{InsertLead, LEAD_PARTS_MAX, LeadRow, LeadTags, NewLead, Part};
+pub use lead_bulk::{LeadSlice, LostAs, LostRow, SLICE_ROWS_MAX, SliceOutcome};
+pub use lead_change::{
+    DeleteLead, DeleteLeadRange, RANGE_STEP_ROWS, TombstoneLead, UpdateLabels, UpdateLead,
+};
+pub use lead_find::{DatasetTag, PAGE_ROWS_MAX, TAGS_MAX};
+pub use log_files::{CHECKPOINT, LogFiles, VKEY};
+pub use log_head::LogHeadRow;
+pub use log_tree::{LogTreeRow, UpsertLogTree};
+pub use notice::{AcknowledgeNotice, InsertNotice, NOTICES_MAX, NoticeRow};
+pub use object_files::{ObjectFiles, ObjectName};
+pub use operation::{
+    ClaimOperation, DeleteOperations, DueOperation, FinishOperation, InsertOperation, NodeId,
+    OperationRow, PostponeOperation, UpdateProgress,
+};
+pub use principal::{InsertPrincipal, PrincipalRow};
+pub use replay::{DeleteReplays, InsertReplay, ReplayRow};
+pub use scope::TenantScope;
+pub use sealed::Sealed;
+pub use suppression::{DeleteSuppression, InsertSuppression, SuppressionRow};
+pub use tenant::{DeleteTenantRows, InsertTenant, TenantRow, UpdateTenantMeta, UpdateTenantState};
+pub use words::{DatasetState, EraseState, ExportState, ImportState, NoticeState, OperationState};
+pub use write::{Conflict, Outcome, PARTS_MAX, Write};

@@ -1,0 +1,239 @@
+//! The journal's transaction: writes first, then one chunk per log (protocols.md 2.1).
+//!
+//! SQLite's write lock makes it simple: from `BEGIN IMMEDIATE` on nobody else writes, so the end of a log
+//! and the control rows are read inside the transaction, and a chunk's place is never taken. The statements
+//! still say both conditions themselves.
+//!
+//! Nobody is told anything before `COMMIT` has returned. An operation that the engine refuses is taken out
+//! by halving the batch; a later part of a write that meets a conflict makes the transaction begin again
+//! without that write.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use leadvault_domain::TenantNo;
+use leadvault_ledger::{
+    AppendChunks, AppendError, Appended, Batch, CommittedChunk, Hash, Op, OpResult,
+};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::control;
+use crate::data_store::DataStore;
+use crate::error::{StoreError, is_full};
+use crate::journal::{self, Chunk, End};
+use crate::write::{Conflict, Outcome, Ran, Spot, Write};
+
+type Operation = Op<Write>;
+
+/// Why a transaction did not end in a known commit.
+enum Halt {
+    /// Operation `at` must not write: its later part met this conflict.
+    Undo { at: usize, conflict: Conflict },
+    /// Nothing was committed.
+    Failed(StoreError),
+    /// The commit found no space: most probably nothing was committed.
+    Full,
+    /// The commit itself failed.
+    Unknown,
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// An operation that is in the chunk of its log, until the commit.
+struct Placed {
+    at: usize,
+    leaf_hash: Hash,
+    outcome: Option<Outcome>,
+    conflict: bool,
+}
+
+/// One log of a transaction.
+struct LogPart {
+    log: TenantNo,
+    first: u64,
+    key_epoch: u32,
+    placed: Vec<Placed>,
+}
+
+#[async_trait]
+impl AppendChunks for DataStore {
+    type Write = Write;
+    type Outcome = Outcome;
+
+    async fn append(&self, batch: Batch<Write>) -> Result<Appended<Outcome>, AppendError> {
+        let mut appended =
+            Appended { results: Vec::with_capacity(batch.0.len()), chunks: Vec::new() };
+        // Slices still to do, the next one last. Halves are pushed in reverse, so results stay in order.
+        let mut open: Vec<&[Operation]> = vec![&batch.0];
+        while let Some(slice) = open.pop() {
+            match self.append_slice(slice).await {
+                Ok(part) => {
+                    appended.results.extend(part.results);
+                    appended.chunks.extend(part.chunks);
+                }
+                Err(Halt::Failed(error)) if !error.is_outage() => {
+                    tracing::error!(
+                        error.code = error.code(),
+                        batch.operations = slice.len(),
+                        "the store refused operations of a batch"
+                    );
+                    if slice.len() > 1 {
+                        let (left, right) = slice.split_at(slice.len() / 2);
+                        open.extend([right, left]);
+                    } else {
+                        appended.results.push(OpResult::Failed);
+                    }
+                }
+                // Parts of the batch that were committed are not taken back: they over-report.
+                Err(Halt::Failed(_)) if appended.results.is_empty() => {
+                    return Err(AppendError::NotCommitted);
+                }
+                Err(_) => return Err(AppendError::OutcomeUnknown),
+            }
+        }
+        Ok(appended)
+    }
+
+    async fn probe(&self) -> Result<(), AppendError> {
+        self.engine().write(|| self.probe_once()).await.map_err(|_| AppendError::NotCommitted)
+    }
+}
+
+impl DataStore {
+    async fn append_slice(&self, slice: &[Operation]) -> Result<Appended<Outcome>, Halt> {
+        let mut undone: BTreeMap<usize, Conflict> = BTreeMap::new();
+        let mut retried = false;
+        loop {
+            match self.append_once(slice, &undone).await {
+                // Each turn takes one write out, so there are at most as many turns as operations.
+                Err(Halt::Undo { at, conflict }) => {
+                    undone.insert(at, conflict);
+                }
+                Err(halt) => {
+                    if !matches!(&halt, Halt::Failed(error) if !error.is_outage()) {
+                        self.engine().suspect();
+                    }
+                    let may_help =
+                        matches!(halt, Halt::Full | Halt::Failed(StoreError::Unwritable));
+                    if retried || !may_help || !self.engine().release_ballast() {
+                        return Err(halt);
+                    }
+                    retried = true;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn append_once(
+        &self,
+        slice: &[Operation],
+        undone: &BTreeMap<usize, Conflict>,
+    ) -> Result<Appended<Outcome>, Halt> {
+        let mut by_log: BTreeMap<TenantNo, Vec<usize>> = BTreeMap::new();
+        for (at, op) in slice.iter().enumerate() {
+            by_log.entry(op.log).or_default().push(at);
+        }
+        let mut results: Vec<OpResult<Outcome>> = Vec::with_capacity(slice.len());
+        results.resize_with(slice.len(), || OpResult::Failed);
+        let mut parts = Vec::with_capacity(by_log.len());
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        for (log, places) in by_log {
+            let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
+            let part = run_log(&mut transaction, log, ops, undone, &mut results).await?;
+            parts.extend(part);
+        }
+        transaction.commit().await.map_err(commit_failed)?;
+        Ok(acknowledge(parts, results))
+    }
+}
+
+fn commit_failed(error: sqlx::Error) -> Halt {
+    if is_full(&error) { Halt::Full } else { Halt::Unknown }
+}
+
+/// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.
+async fn run_log<'a>(
+    connection: &mut SqliteConnection,
+    log: TenantNo,
+    ops: impl Iterator<Item = (usize, &'a Operation)> + Send,
+    undone: &BTreeMap<usize, Conflict>,
+    results: &mut [OpResult<Outcome>],
+) -> Result<Option<LogPart>, Halt> {
+    let mut control = control::find(connection, log).await?;
+    let end = journal::find_end(connection, log).await?;
+    let mut chunk = Chunk::default();
+    let mut placed = Vec::new();
+    for (at, op) in ops {
+        let is_first = matches!(op.write, Some(ref write) if write.makes_tenant());
+        match control {
+            // Without a control row there is no log, but for the operation that makes both.
+            None if !is_first => continue,
+            Some(row) if !row.holds(op.asserted) => {
+                if let Some(result) = results.get_mut(at) {
+                    *result = OpResult::Stale;
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let index = end.map_or(0, End::size) + stored_index(placed.len())?;
+        let spot = Spot { tenant: log, index: Some(index) };
+        let outcome = match (&op.write, undone.get(&at)) {
+            (None, _) => None,
+            (Some(_), Some(conflict)) => Some(Outcome::Conflict(conflict.clone())),
+            (Some(write), None) => match write.run(connection, spot).await? {
+                Ran::Clean(outcome) => Some(outcome),
+                Ran::Undo(conflict) => return Err(Halt::Undo { at, conflict }),
+            },
+        };
+        if op.write.as_ref().is_some_and(|write| !write.keeps_control()) {
+            control = control::find(connection, log).await?;
+        }
+        let conflict = outcome.as_ref().is_some_and(Outcome::is_conflict);
+        if control.is_none() {
+            continue;
+        }
+        let entry = op.otherwise.as_ref().filter(|_| conflict).unwrap_or(&op.entry);
+        chunk.push(entry)?;
+        placed.push(Placed { at, leaf_hash: entry.leaf_hash(), outcome, conflict });
+    }
+    if chunk.is_empty() {
+        return Ok(None);
+    }
+    let key_epoch = journal::insert_chunk(connection, log, end, chunk).await?;
+    Ok(Some(LogPart { log, first: end.map_or(0, End::size), key_epoch, placed }))
+}
+
+fn stored_index(place: usize) -> Result<u64, StoreError> {
+    u64::try_from(place).map_err(|_| StoreError::OutOfRange)
+}
+
+/// What is told once the commit has returned.
+fn acknowledge(parts: Vec<LogPart>, mut results: Vec<OpResult<Outcome>>) -> Appended<Outcome> {
+    let mut chunks = Vec::with_capacity(parts.len());
+    for part in parts {
+        chunks.push(CommittedChunk {
+            log: part.log,
+            first: part.first,
+            leaf_hashes: part.placed.iter().map(|p| p.leaf_hash).collect(),
+        });
+        for (index, op) in (part.first..).zip(part.placed) {
+            if let Some(result) = results.get_mut(op.at) {
+                *result = OpResult::Committed {
+                    index,
+                    leaf_hash: op.leaf_hash,
+                    key_epoch: part.key_epoch,
+                    outcome: op.outcome,
+                    conflict: op.conflict,
+                };
+            }
+        }
+    }
+    Appended { results, chunks }
+}

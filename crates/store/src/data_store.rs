@@ -1,0 +1,55 @@
+//! The data store of a cell: `data.db`.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::migrate::Migrator;
+
+use crate::engine::{Engine, StoreOptions};
+use crate::error::Result;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/data");
+
+/// Rows of tenants, and the journal. Sees sealed bytes, tags and numbers; never a key, never plaintext.
+#[derive(Debug)]
+pub struct DataStore {
+    engine: Engine,
+    files: PathBuf,
+}
+
+impl DataStore {
+    /// Opens or makes the data store at `path`; sealed objects go to `files/` beside it.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
+    pub async fn open(path: &Path, options: StoreOptions) -> Result<Self> {
+        let engine = Engine::open(path, &MIGRATIONS, options).await?;
+        Ok(Self { engine, files: path.with_file_name("files") })
+    }
+
+    /// Moves the write-ahead log into the database and makes the ballast again. Returns whether the log
+    /// could be cut.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn checkpoint(&self) -> Result<bool> {
+        self.engine.checkpoint().await
+    }
+
+    /// Whether the space kept for a full disk is in place.
+    pub fn has_ballast(&self) -> bool {
+        self.engine.has_ballast()
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn files(&self) -> &Path {
+        &self.files
+    }
+}

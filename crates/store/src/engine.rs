@@ -1,0 +1,231 @@
+//! One SQLite database: a single writing connection, a few reading ones, and the ballast beside it.
+//!
+//! What it guarantees: a committed transaction is on the disk (`synchronous = FULL`), every write begins
+//! with `BEGIN IMMEDIATE` and therefore never meets a conflict halfway, and writers are served in the order
+//! in which they came. Each of the journal's two lanes has one transaction in flight, so a commit of reads
+//! waits for at most one slice of an import.
+//!
+//! What it is not: a place for SQL about rows. The pragmas below are its only statements.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+
+use crate::ballast::Ballast;
+use crate::error::{Result, StoreError};
+use crate::statement::statements;
+
+/// How long a connection waits for a lock that another process holds (`doctor`, a backup).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The log file is cut to this after a checkpoint, so that one large import does not keep its size.
+const JOURNAL_BYTES_MAX: &str = "67108864";
+/// Page cache of the writer, negative = KiB: holds the upper levels of every index of 5M leads.
+const WRITER_CACHE: &str = "-32768";
+/// Page cache of each reader, negative = KiB.
+const READER_CACHE: &str = "-8192";
+/// Pages in the write-ahead log before a commit copies them back: 8 MiB, so that a page touched by many
+/// slices of an import is copied once.
+const CHECKPOINT_PAGES: &str = "2000";
+/// More than the number of statements of this crate: none is ever prepared twice by one connection.
+const STATEMENT_CACHE: usize = 512;
+/// Takes the write lock at once: a transaction that begins by reading could lose it later.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+statements! {
+    /// Moves the write-ahead log into the database and cuts it to nothing.
+    CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
+    /// Gives at most 1,000 free pages back, so that the call stays short.
+    RECLAIM = "PRAGMA incremental_vacuum(1000)";
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreOptions {
+    /// Size of the ballast file; 0 = none.
+    pub ballast_bytes: u64,
+    /// Reading connections.
+    pub readers: u32,
+    /// The database may not grow beyond this many pages of 4 KiB; `None` = no limit.
+    pub pages_max: Option<u32>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        // 64 MiB: protocols.md 1.2. Four readers: two cores, and SQLite's reads hardly wait.
+        Self { ballast_bytes: 64 << 20, readers: 4, pages_max: None }
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    writer: Mutex<Option<SqliteConnection>>,
+    readers: SqlitePool,
+    options: SqliteConnectOptions,
+    suspect: AtomicBool,
+    ballast: Ballast,
+}
+
+/// The writing connection, held.
+pub(crate) struct Held<'a>(MappedMutexGuard<'a, SqliteConnection>);
+
+impl Held<'_> {
+    /// Begins a writing transaction. Dropping it without `commit` rolls it back.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>> {
+        Ok(self.0.begin_with(BEGIN).await?)
+    }
+}
+
+impl Engine {
+    /// Opens or makes the database at `path` and brings its schema up.
+    pub(crate) async fn open(
+        path: &Path,
+        migrator: &'static Migrator,
+        settings: StoreOptions,
+    ) -> Result<Self> {
+        let options = connect_options(path, settings);
+        let mut writer = options.connect().await?;
+        migrate(migrator, &mut writer).await?;
+        let reading = options
+            .clone()
+            .read_only(true)
+            .create_if_missing(false)
+            .pragma("cache_size", READER_CACHE);
+        let readers = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(settings.readers.max(1))
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(reading)
+            .await?;
+        let ballast = Ballast::open(path, settings.ballast_bytes);
+        Ok(Self {
+            writer: Mutex::new(Some(writer)),
+            readers,
+            options,
+            suspect: AtomicBool::new(false),
+            ballast,
+        })
+    }
+
+    /// A reading connection. It sees everything committed before the call.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// The writing connection, in order of arrival. After an outage it is a new one: the state of the old
+    /// one's last transaction is not known.
+    pub(crate) async fn writer(&self) -> Result<Held<'_>> {
+        let mut guard = self.writer.lock().await;
+        if self.suspect.swap(false, Ordering::AcqRel) {
+            *guard = None;
+        }
+        if guard.is_none() {
+            *guard = Some(self.options.connect().await?);
+        }
+        let held = MutexGuard::try_map(guard, Option::as_mut);
+        held.map(Held).map_err(|_| StoreError::Unavailable)
+    }
+
+    /// Runs a writing transaction; if the disk is full, releases the ballast and runs it once more.
+    pub(crate) async fn write<T, F, Fut>(&self, mut attempt: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let first = attempt().await;
+        let Err(error) = first else { return first };
+        if !error.is_outage() {
+            return first;
+        }
+        self.suspect();
+        if error != StoreError::Unwritable || !self.ballast.release() {
+            return first;
+        }
+        let second = attempt().await;
+        if second.as_ref().is_err_and(|e| e.is_outage()) {
+            self.suspect();
+        }
+        second
+    }
+
+    /// The next writer gets a new connection: the state of the present one is not known.
+    pub(crate) fn suspect(&self) {
+        self.suspect.store(true, Ordering::Release);
+    }
+
+    /// Gives the ballast's space back; `false` if there was none.
+    pub(crate) fn release_ballast(&self) -> bool {
+        self.ballast.release()
+    }
+
+    /// Moves the write-ahead log into the database, cuts it, gives free pages back and makes the ballast
+    /// again. Returns whether the log could be cut; a reader in its way is not an error.
+    pub(crate) async fn checkpoint(&self) -> Result<bool> {
+        let mut held = self.writer().await?;
+        sqlx::query(RECLAIM).execute(&mut *held.0).await?;
+        let (busy, _, _): (i64, i64, i64) =
+            sqlx::query_as(CHECKPOINT).fetch_one(&mut *held.0).await?;
+        drop(held);
+        self.ballast.fill();
+        Ok(busy == 0)
+    }
+
+    /// Whether the ballast is in place; without it a full disk also stops erasures.
+    pub(crate) fn has_ballast(&self) -> bool {
+        self.ballast.is_filled()
+    }
+
+    /// Closes every connection; the last one out moves the log into the database.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        if let Some(writer) = self.writer.lock().await.take()
+            && writer.close().await.is_err()
+        {
+            tracing::warn!("a database was not closed cleanly");
+        }
+    }
+}
+
+fn connect_options(path: &Path, settings: StoreOptions) -> SqliteConnectOptions {
+    let mut options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .page_size(4096)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(STATEMENT_CACHE)
+        .pragma("secure_delete", "ON")
+        .pragma("temp_store", "MEMORY")
+        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        // Statements are static and values are nobody's business: the engine logs nothing.
+        .disable_statement_logging();
+    if let Some(pages) = settings.pages_max {
+        options = options.pragma("max_page_count", pages.to_string());
+    }
+    options
+}
+
+async fn migrate(migrator: &'static Migrator, connection: &mut SqliteConnection) -> Result<()> {
+    let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+    migrator.run(&mut *connection).await.map_err(|error| match StoreError::from(error) {
+        StoreError::SchemaNewer { found, .. } => StoreError::SchemaNewer { found, known },
+        other => other,
+    })
+}

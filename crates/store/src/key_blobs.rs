@@ -1,0 +1,420 @@
+//! [`KeyBlobs`] on SQLite. Every method that changes something is one transaction, durable when it returns.
+//!
+//! A transaction that is run again with the ballast's space may find its own first run: an answer that could
+//! mean either is given as "not available", and the caller reads again.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use leadvault_domain::{DatasetNo, DirectoryId, PageId, TenantId, Timestamp};
+use leadvault_keys::{
+    BlobsError, Decided, Decision, DirectoryRow, FirstRows, HeadRow, HopRow, HwmRow, KekRow,
+    KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
+};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+
+use crate::error::{Result, StoreError};
+use crate::key_rows::{
+    self, decode_directory, decode_head, decode_hop, decode_kek, decode_leaves, decode_node,
+    decode_page, delete_all, find_head, insert_directory, insert_head, insert_hop, insert_kek,
+    insert_page, raise_leaves, tenant_bytes,
+};
+use crate::key_store::KeyStore;
+use crate::statement::statements;
+
+statements! {
+    LIST_HEADS = "SELECT tenant, epoch, directory, forgotten_epoch, slot FROM key_head \
+                  ORDER BY tenant";
+    FIND_DIRECTORY = "SELECT tenant, directory, epoch, blob FROM key_directory \
+                      WHERE tenant = ?1 AND directory = ?2";
+    FIND_PAGE = "SELECT tenant, page, blob, inserted_at FROM key_page \
+                 WHERE tenant = ?1 AND page = ?2";
+    FIND_HOP = "SELECT tenant, epoch, directory, blob FROM key_hop WHERE tenant = ?1 AND epoch = ?2";
+    LIST_KEKS = "SELECT tenant, generation, wrapped, state FROM key_kek WHERE tenant = ?1 \
+                 ORDER BY generation";
+    LIST_LEAVES = "SELECT tenant, dataset_no, tree, next_leaf FROM leaf_hwm WHERE tenant = ?1 \
+                   ORDER BY dataset_no, tree";
+    LIST_NODES = "SELECT node, tenant, epoch, seen_at FROM node_epoch WHERE tenant = ?1 \
+                  AND seen_at >= ?2 ORDER BY node";
+    /// The decision.
+    DECIDE = "UPDATE key_head SET epoch = ?4, directory = ?5 \
+              WHERE tenant = ?1 AND epoch = ?2 AND directory = ?3";
+    NAME_PAGE = "UPDATE key_page SET named_epoch = ?3 WHERE tenant = ?1 AND page = ?2 \
+                 AND named_epoch IS NULL";
+    RAISE_FORGOTTEN = "UPDATE key_head SET forgotten_epoch = MAX(forgotten_epoch, ?2) \
+                       WHERE tenant = ?1";
+    SWEEP_DIRECTORIES = "DELETE FROM key_directory WHERE tenant = ?1 AND epoch < ?2 \
+                         AND directory <> ?3";
+    SWEEP_PAGES = "DELETE FROM key_page WHERE tenant = ?1 \
+                   AND (named_epoch <= ?2 OR (named_epoch IS NULL AND inserted_at < ?3)) \
+                   AND hex(page) NOT IN (SELECT value FROM json_each(?4))";
+    SWEEP_HOPS = "DELETE FROM key_hop WHERE tenant = ?1 AND epoch <= ?2";
+    SWEEP_KEKS = "DELETE FROM key_kek WHERE tenant = ?1 AND generation < ?2";
+    UPSERT_NODE = "INSERT INTO node_epoch (tenant, node, epoch, seen_at) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT (tenant, node) DO UPDATE SET epoch = MAX(epoch, excluded.epoch), \
+                   seen_at = excluded.seen_at";
+    DELETE_NODE = "DELETE FROM node_epoch WHERE tenant = ?1 AND node = ?2";
+    DESTROY_KEKS = "UPDATE key_kek SET state = 'destroyed' WHERE tenant = ?1";
+}
+
+/// One past the last leaf of a tree.
+const LEAVES: u64 = 1 << 32;
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+impl From<StoreError> for BlobsError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unwritable => Self::Full,
+            StoreError::Exists { .. } => Self::Exists,
+            StoreError::Missing { .. } => Self::Missing,
+            StoreError::OutOfRange => Self::Exhausted,
+            StoreError::Inconsistent { table, .. } => Self::Inconsistent { table },
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+impl KeyStore {
+    /// Runs a transaction; tells the caller nothing that its own first run may have caused.
+    async fn change<T, F, Fut>(&self, attempt: F) -> Result<(T, bool), BlobsError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let runs = AtomicU32::new(0);
+        let counted = || {
+            runs.fetch_add(1, Ordering::Relaxed);
+            attempt()
+        };
+        let outcome = self.engine().write(counted).await;
+        let again = runs.load(Ordering::Relaxed) > 1;
+        match outcome {
+            Ok(value) => Ok((value, again)),
+            Err(StoreError::Exists { .. } | StoreError::Missing { .. }) if again => {
+                Err(BlobsError::Unavailable)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Runs one statement as a transaction and returns how many rows it changed.
+    async fn change_one<'q, F>(&self, query: F) -> Result<u64, BlobsError>
+    where
+        F: Fn() -> Query<'q> + Send + Sync,
+    {
+        let once = || async {
+            let mut held = self.engine().writer().await?;
+            let mut transaction = held.begin().await?;
+            let done = query().execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(done.rows_affected())
+        };
+        self.change(once).await.map(|(rows, _)| rows)
+    }
+
+    async fn find<T>(
+        &self,
+        query: Query<'_>,
+        decode: fn(&SqliteRow) -> Result<T>,
+    ) -> Result<Option<T>, BlobsError> {
+        let mut connection = self.engine().reader().await?;
+        let row = query.fetch_optional(&mut *connection).await.map_err(StoreError::from)?;
+        Ok(row.as_ref().map(decode).transpose()?)
+    }
+
+    async fn list<T>(
+        &self,
+        query: Query<'_>,
+        decode: fn(&SqliteRow) -> Result<T>,
+    ) -> Result<Vec<T>, BlobsError> {
+        let mut connection = self.engine().reader().await?;
+        let rows = query.fetch_all(&mut *connection).await.map_err(StoreError::from)?;
+        Ok(rows.iter().map(decode).collect::<Result<_>>()?)
+    }
+
+    async fn insert_tenant_once(&self, first: &FirstRows) -> Result<()> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        insert_head(&mut transaction, &first.head).await?;
+        insert_directory(&mut transaction, &first.directory).await?;
+        insert_kek(&mut transaction, &first.kek).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn insert_pages_once(&self, pages: &[PageRow]) -> Result<()> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        for page in pages {
+            insert_page(&mut transaction, page, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn decide_once(&self, decision: &Decision) -> Result<Decided> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        let (tenant, epoch) = (decision.tenant, decision.directory.epoch);
+        let moved = sqlx::query(DECIDE)
+            .bind(tenant_bytes(tenant))
+            .bind(i64::from(decision.expected_epoch))
+            .bind(decision.expected_directory.bytes().to_vec())
+            .bind(i64::from(epoch))
+            .bind(decision.directory.directory.bytes().to_vec())
+            .execute(&mut *transaction)
+            .await?;
+        if moved.rows_affected() == 0 {
+            transaction.rollback().await?;
+            return Ok(Decided::Lost);
+        }
+        insert_directory(&mut transaction, &decision.directory).await?;
+        insert_hop(&mut transaction, &decision.hop).await?;
+        for page in &decision.pages {
+            insert_page(&mut transaction, page, Some(epoch)).await?;
+        }
+        for page in &decision.staged {
+            let named = sqlx::query(NAME_PAGE)
+                .bind(tenant_bytes(tenant))
+                .bind(page.bytes().to_vec())
+                .bind(i64::from(epoch))
+                .execute(&mut *transaction)
+                .await?;
+            if named.rows_affected() != 1 {
+                return Err(StoreError::Missing { table: "key_page" });
+            }
+        }
+        if let Some(kek) = &decision.kek {
+            insert_kek(&mut transaction, kek).await?;
+        }
+        transaction.commit().await?;
+        Ok(Decided::Won)
+    }
+
+    async fn sweep_once(&self, what: &Unreferenced) -> Result<()> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        let tenant = tenant_bytes(what.tenant);
+        let head = find_head(&mut transaction, what.tenant).await?;
+        let is_same =
+            head.is_some_and(|h| (h.epoch, h.directory) == (what.head_epoch, what.head_directory));
+        if !is_same {
+            transaction.rollback().await?;
+            return Ok(());
+        }
+        let epoch = i64::from(what.head_epoch);
+        let queries = [
+            sqlx::query(SWEEP_DIRECTORIES)
+                .bind(tenant.clone())
+                .bind(epoch)
+                .bind(what.head_directory.bytes().to_vec()),
+            sqlx::query(SWEEP_PAGES)
+                .bind(tenant.clone())
+                .bind(epoch)
+                .bind(what.unnamed_before.micros())
+                .bind(json_pages(&what.live_pages)),
+            sqlx::query(SWEEP_HOPS).bind(tenant.clone()).bind(i64::from(what.hops_through)),
+            sqlx::query(SWEEP_KEKS).bind(tenant).bind(i64::from(what.keks_below)),
+        ];
+        for query in queries {
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn take_leaves_once(&self, row: HwmRow, count: u32, align: u32) -> Result<u32> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        let next =
+            key_rows::find_next_leaf(&mut transaction, row.tenant, row.dataset, row.tree).await?;
+        let first = next.next_multiple_of(u64::from(align.max(1)));
+        let end = first + u64::from(count);
+        if end > LEAVES {
+            return Err(StoreError::OutOfRange);
+        }
+        // `count` of 0 at the very end of the tree has no first leaf.
+        let leaf = u32::try_from(first).map_err(|_| StoreError::OutOfRange)?;
+        raise_leaves(&mut transaction, HwmRow { next_leaf: end, ..row }).await?;
+        transaction.commit().await?;
+        Ok(leaf)
+    }
+
+    async fn delete_tenant_once(&self, tenant: TenantId) -> Result<()> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        delete_all(&mut transaction, tenant).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn replace_tenant_once(&self, rows: &TenantRows) -> Result<()> {
+        let mut held = self.engine().writer().await?;
+        let mut transaction = held.begin().await?;
+        let connection: &mut SqliteConnection = &mut transaction;
+        delete_all(connection, rows.head.tenant).await?;
+        insert_head(connection, &rows.head).await?;
+        insert_directory(connection, &rows.directory).await?;
+        for page in &rows.pages {
+            insert_page(connection, page, Some(rows.head.epoch)).await?;
+        }
+        for hop in &rows.hops {
+            insert_hop(connection, hop).await?;
+        }
+        for kek in &rows.keks {
+            insert_kek(connection, kek).await?;
+        }
+        for row in &rows.hwm {
+            raise_leaves(connection, *row).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Page ids as a JSON array of upper-case hexadecimal, as SQL's `hex` writes them.
+fn json_pages(pages: &[PageId]) -> String {
+    let quoted: Vec<String> =
+        pages.iter().map(|page| format!("\"{:X}\"", page.uuid().simple())).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+#[async_trait]
+impl KeyBlobs for KeyStore {
+    async fn find_head(&self, tenant: TenantId) -> Result<Option<HeadRow>, BlobsError> {
+        let mut connection = self.engine().reader().await?;
+        Ok(find_head(&mut connection, tenant).await?)
+    }
+
+    async fn list_heads(&self) -> Result<Vec<HeadRow>, BlobsError> {
+        self.list(sqlx::query(LIST_HEADS), decode_head).await
+    }
+
+    async fn insert_tenant(&self, first: FirstRows) -> Result<(), BlobsError> {
+        self.change(|| self.insert_tenant_once(&first)).await.map(|((), _)| ())
+    }
+
+    async fn find_directory(
+        &self,
+        tenant: TenantId,
+        directory: DirectoryId,
+    ) -> Result<Option<DirectoryRow>, BlobsError> {
+        let query =
+            sqlx::query(FIND_DIRECTORY).bind(tenant_bytes(tenant)).bind(directory.bytes().to_vec());
+        self.find(query, decode_directory).await
+    }
+
+    async fn find_page(
+        &self,
+        tenant: TenantId,
+        page: PageId,
+    ) -> Result<Option<PageRow>, BlobsError> {
+        let query = sqlx::query(FIND_PAGE).bind(tenant_bytes(tenant)).bind(page.bytes().to_vec());
+        self.find(query, decode_page).await
+    }
+
+    async fn find_hop(&self, tenant: TenantId, epoch: u32) -> Result<Option<HopRow>, BlobsError> {
+        let query = sqlx::query(FIND_HOP).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
+        self.find(query, decode_hop).await
+    }
+
+    async fn list_keks(&self, tenant: TenantId) -> Result<Vec<KekRow>, BlobsError> {
+        self.list(sqlx::query(LIST_KEKS).bind(tenant_bytes(tenant)), decode_kek).await
+    }
+
+    async fn insert_pages(&self, pages: Vec<PageRow>) -> Result<(), BlobsError> {
+        self.change(|| self.insert_pages_once(&pages)).await.map(|((), _)| ())
+    }
+
+    async fn decide(&self, decision: Decision) -> Result<Decided, BlobsError> {
+        match self.change(|| self.decide_once(&decision)).await? {
+            // It may have lost against its own first run.
+            (Decided::Lost, true) => Err(BlobsError::Unavailable),
+            (decided, _) => Ok(decided),
+        }
+    }
+
+    async fn raise_forgotten(&self, tenant: TenantId, epoch: u32) -> Result<(), BlobsError> {
+        let query =
+            || sqlx::query(RAISE_FORGOTTEN).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
+        match self.change_one(query).await? {
+            1 => Ok(()),
+            _ => Err(BlobsError::Missing),
+        }
+    }
+
+    async fn delete_unreferenced(&self, what: Unreferenced) -> Result<(), BlobsError> {
+        self.change(|| self.sweep_once(&what)).await?;
+        self.checkpoint().await?;
+        Ok(())
+    }
+
+    async fn take_leaves(
+        &self,
+        tenant: TenantId,
+        dataset: DatasetNo,
+        tree: u32,
+        count: u32,
+        align: u32,
+    ) -> Result<u32, BlobsError> {
+        let row = HwmRow { tenant, dataset, tree, next_leaf: 0 };
+        self.change(|| self.take_leaves_once(row, count, align)).await.map(|(leaf, _)| leaf)
+    }
+
+    async fn raise_leaves(&self, row: HwmRow) -> Result<(), BlobsError> {
+        let once = || async {
+            let mut held = self.engine().writer().await?;
+            let mut transaction = held.begin().await?;
+            raise_leaves(&mut transaction, row).await?;
+            transaction.commit().await?;
+            Ok(())
+        };
+        self.change(once).await.map(|((), _)| ())
+    }
+
+    async fn list_leaves(&self, tenant: TenantId) -> Result<Vec<HwmRow>, BlobsError> {
+        self.list(sqlx::query(LIST_LEAVES).bind(tenant_bytes(tenant)), decode_leaves).await
+    }
+
+    async fn upsert_node_epoch(&self, row: NodeEpochRow) -> Result<(), BlobsError> {
+        let query = || {
+            sqlx::query(UPSERT_NODE)
+                .bind(tenant_bytes(row.tenant))
+                .bind(row.node.to_vec())
+                .bind(i64::from(row.epoch))
+                .bind(row.seen_at.micros())
+        };
+        self.change_one(query).await.map(|_| ())
+    }
+
+    async fn list_node_epochs(
+        &self,
+        tenant: TenantId,
+        since: Timestamp,
+    ) -> Result<Vec<NodeEpochRow>, BlobsError> {
+        let query = sqlx::query(LIST_NODES).bind(tenant_bytes(tenant)).bind(since.micros());
+        self.list(query, decode_node).await
+    }
+
+    async fn delete_node_epoch(&self, node: [u8; 16], tenant: TenantId) -> Result<(), BlobsError> {
+        let query = || sqlx::query(DELETE_NODE).bind(tenant_bytes(tenant)).bind(node.to_vec());
+        self.change_one(query).await.map(|_| ())
+    }
+
+    async fn destroy_keks(&self, tenant: TenantId) -> Result<(), BlobsError> {
+        let query = || sqlx::query(DESTROY_KEKS).bind(tenant_bytes(tenant));
+        self.change_one(query).await.map(|_| ())
+    }
+
+    async fn delete_tenant(&self, tenant: TenantId) -> Result<(), BlobsError> {
+        self.change(|| self.delete_tenant_once(tenant)).await?;
+        self.checkpoint().await?;
+        Ok(())
+    }
+
+    async fn replace_tenant(&self, rows: TenantRows) -> Result<(), BlobsError> {
+        self.change(|| self.replace_tenant_once(&rows)).await.map(|((), _)| ())
+    }
+}

@@ -1,0 +1,51 @@
+//! The key store of a cell: `keys.db`. Replicated, never restored (protocols.md 1.3).
+//!
+//! Its rows are in [`crate::key_blobs`], [`crate::cell_secret`] and [`crate::log_head`].
+
+use std::path::Path;
+
+use sqlx::migrate::Migrator;
+
+use crate::engine::{Engine, StoreOptions};
+use crate::error::Result;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/keys");
+
+/// Wrapped and sealed keys. No key lies here that opens without the slot and the root provider.
+#[derive(Debug)]
+pub struct KeyStore {
+    engine: Engine,
+}
+
+impl KeyStore {
+    /// Opens or makes the key store at `path`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
+    pub async fn open(path: &Path, options: StoreOptions) -> Result<Self> {
+        Ok(Self { engine: Engine::open(path, &MIGRATIONS, options).await? })
+    }
+
+    /// Moves the write-ahead log into the database, so that deleted blobs are in no file any more, and
+    /// makes the ballast again. Returns whether the log could be cut.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn checkpoint(&self) -> Result<bool> {
+        self.engine.checkpoint().await
+    }
+
+    /// Whether the space kept for a full disk is in place.
+    pub fn has_ballast(&self) -> bool {
+        self.engine.has_ballast()
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

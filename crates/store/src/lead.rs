@@ -1,0 +1,317 @@
+//! A lead as it lies in the store: sealed compartments, labels, tags, leaf address. And a new one, alone.
+//!
+//! Changes are in [`crate::lead_change`], imports in [`crate::lead_bulk`], queries in
+//! [`crate::lead_find`], tags in [`crate::lead_tags`].
+
+use leadvault_domain::{
+    Compartment, DatasetNo, Labels, LeadId, LeafAddress, TagKind, TenantNo, Timestamp,
+};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use crate::cells::{Cells, stored, stored_len};
+use crate::error::{Result, StoreError};
+use crate::lead_tags;
+use crate::statement::statements;
+use crate::write::{Conflict, Outcome};
+
+/// Columns of an insertion, up to `VALUES`. A row of values has a place for each.
+macro_rules! insert_lead {
+    () => {
+        "INSERT INTO lead (row_id, tenant_no, lead, dataset_no, tree, leaf, version, labels, \
+         email_tag, phone_tag, domain_tag, index_epoch, dup_no, batch, row_no, created_min, \
+         updated_min, tombstone, parts, contact_schema, contact_revision, contact, \
+         profile_schema, profile_revision, profile) VALUES "
+    };
+}
+/// One row of values for [`insert_lead`]: 24 of them are bound, `tombstone` is 0.
+macro_rules! insert_lead_row {
+    () => {
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
+    };
+}
+pub(crate) use {insert_lead, insert_lead_row};
+
+statements! {
+    NEXT_ROW = "SELECT COALESCE(MAX(row_id), 0) + 1 FROM lead";
+    INSERT = concat!(insert_lead!(), insert_lead_row!());
+    INSERT_PART = "INSERT INTO lead_part (tenant_no, row_id, compartment, schema, revision, blob) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                   ON CONFLICT (tenant_no, row_id, compartment) DO UPDATE SET \
+                   schema = excluded.schema, revision = excluded.revision, blob = excluded.blob";
+    DELETE_PART = "DELETE FROM lead_part WHERE tenant_no = ?1 AND row_id = ?2 AND compartment = ?3";
+    COUNT_PARTS = "UPDATE lead SET parts = (SELECT COUNT(*) FROM lead_part p \
+                   WHERE p.tenant_no = ?1 AND p.row_id = ?2) WHERE tenant_no = ?1 AND row_id = ?2";
+}
+
+pub(crate) const TABLE: &str = "lead";
+/// Further tags and parts of one lead; above this the row is refused.
+pub const LEAD_PARTS_MAX: usize = 1_024;
+
+/// A sealed compartment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which one; part of its header.
+    pub compartment: Compartment,
+    /// Schema of its content; part of its header.
+    pub schema: u16,
+    /// How often it was sealed; part of its header.
+    pub revision: u32,
+    /// The LV1 container.
+    pub blob: Vec<u8>,
+}
+
+/// The tags a lead is found by. 64 bits each, meaningless without the tenant's tag key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeadTags {
+    /// Of the first e-mail.
+    pub email: Option<i64>,
+    /// Of the first phone.
+    pub phone: Option<i64>,
+    /// Of the domain.
+    pub domain: Option<i64>,
+    /// Of further values, and of the client's own id.
+    pub more: Vec<(TagKind, i64)>,
+    /// Epoch of the tag key.
+    pub index_epoch: u32,
+    /// 0 where duplicates are refused, else the leaf.
+    pub dup_no: u32,
+}
+
+/// A lead to be stored.
+#[derive(Debug, Clone)]
+pub struct NewLead {
+    /// Its id.
+    pub id: LeadId,
+    /// Its leaf.
+    pub at: LeafAddress,
+    /// What policy reads before a key.
+    pub labels: Labels,
+    /// What it is found by.
+    pub tags: LeadTags,
+    /// Number of the import it came with.
+    pub batch: Option<u32>,
+    /// Its data record in the file, from 1.
+    pub row_no: Option<u64>,
+    /// When it came; cut to the minute here.
+    pub created: Timestamp,
+    /// Its compartments, ascending.
+    pub parts: Vec<Part>,
+}
+
+/// A lead that is stored and not erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadRow {
+    pub(crate) row_id: i64,
+    /// Its id.
+    pub id: LeadId,
+    /// Its leaf.
+    pub at: LeafAddress,
+    /// ETag.
+    pub version: u32,
+    /// What policy reads before a key.
+    pub labels: Labels,
+    /// Epoch of the tag key its tags were made with.
+    pub index_epoch: u32,
+    /// Number of the import it came with.
+    pub batch: Option<u32>,
+    /// Its data record in the file, from 1.
+    pub row_no: Option<u64>,
+    /// When it came, to the minute.
+    pub created: Timestamp,
+    /// When it last changed, to the minute.
+    pub updated: Timestamp,
+    pub(crate) side_parts: u32,
+    /// Its compartments, ascending.
+    pub parts: Vec<Part>,
+}
+
+impl LeadRow {
+    /// A compartment, if it is there.
+    pub fn part(&self, compartment: Compartment) -> Option<&Part> {
+        self.parts.iter().find(|p| p.compartment == compartment)
+    }
+}
+
+/// Columns of a [`LeadRow`], of a table named `l`.
+macro_rules! lead_columns {
+    () => {
+        "l.row_id, l.lead, l.dataset_no, l.tree, l.leaf, l.version, l.labels, l.index_epoch, \
+         l.batch, l.row_no, l.created_min, l.updated_min, l.parts, l.contact_schema, \
+         l.contact_revision, l.contact, l.profile_schema, l.profile_revision, l.profile"
+    };
+}
+pub(crate) use lead_columns;
+
+/// Reads the columns of [`lead_columns`]; parts beside contact and profile are not among them.
+pub(crate) fn decode(row: &SqliteRow) -> Result<LeadRow> {
+    let cells = Cells::new(TABLE, row);
+    let mut parts = Vec::with_capacity(2);
+    if let Some(blob) = cells.value::<Option<Vec<u8>>>("contact")? {
+        let (schema, revision) =
+            (cells.number("contact_schema")?, cells.number("contact_revision")?);
+        parts.push(Part { compartment: Compartment::CONTACT, schema, revision, blob });
+    }
+    if let Some(blob) = cells.value::<Option<Vec<u8>>>("profile")? {
+        let (schema, revision) =
+            (cells.number("profile_schema")?, cells.number("profile_revision")?);
+        parts.push(Part { compartment: Compartment::PROFILE, schema, revision, blob });
+    }
+    Ok(LeadRow {
+        row_id: cells.value("row_id")?,
+        id: LeadId::from_bytes(cells.bytes("lead")?),
+        at: LeafAddress {
+            dataset: DatasetNo(cells.number("dataset_no")?),
+            tree: cells.number("tree")?,
+            leaf: cells.number("leaf")?,
+        },
+        version: cells.number("version")?,
+        labels: Labels::from_bits(cells.value("labels")?),
+        index_epoch: cells.number("index_epoch")?,
+        batch: cells.number_or_null("batch")?,
+        row_no: cells.number_or_null("row_no")?,
+        created: cells.time("created_min")?,
+        updated: cells.time("updated_min")?,
+        side_parts: cells.number("parts")?,
+        parts,
+    })
+}
+
+impl NewLead {
+    /// The compartments that have rows of their own.
+    pub(crate) fn side_parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|p| is_side(p.compartment))
+    }
+
+    /// Binds the values of [`insert_lead_row`], in its order.
+    pub(crate) fn bind<'q>(
+        &self,
+        query: Query<'q>,
+        tenant: TenantNo,
+        row_id: i64,
+    ) -> Result<Query<'q>> {
+        if self.parts.len() > LEAD_PARTS_MAX || self.tags.more.len() > LEAD_PARTS_MAX {
+            return Err(StoreError::OutOfRange);
+        }
+        let find = |c| self.parts.iter().find(|p| p.compartment == c);
+        let created = self.created.to_minute().micros();
+        let mut query = query
+            .bind(row_id)
+            .bind(i64::from(tenant.0))
+            .bind(self.id.bytes().to_vec())
+            .bind(i64::from(self.at.dataset.0))
+            .bind(i64::from(self.at.tree))
+            .bind(i64::from(self.at.leaf))
+            .bind(1_i64)
+            .bind(self.labels.bits())
+            .bind(self.tags.email)
+            .bind(self.tags.phone)
+            .bind(self.tags.domain)
+            .bind(i64::from(self.tags.index_epoch))
+            .bind(i64::from(self.tags.dup_no))
+            .bind(self.batch.map(i64::from))
+            .bind(self.row_no.map(stored).transpose()?)
+            .bind(created)
+            .bind(created)
+            .bind(stored_len(self.side_parts().count())?);
+        for part in [find(Compartment::CONTACT), find(Compartment::PROFILE)] {
+            query = query
+                .bind(part.map_or(0, |p| i64::from(p.schema)))
+                .bind(part.map_or(0, |p| i64::from(p.revision)))
+                .bind(part.map(|p| p.blob.clone()));
+        }
+        Ok(query)
+    }
+}
+
+/// A statement of this crate with its values.
+pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Whether a compartment has a row of its own.
+pub(crate) fn is_side(compartment: Compartment) -> bool {
+    compartment != Compartment::CONTACT && compartment != Compartment::PROFILE
+}
+
+/// The number the next lead row gets. The write lock is held, so nobody else takes it.
+pub(crate) async fn next_row(connection: &mut SqliteConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await?)
+}
+
+/// Stores or replaces a compartment that has a row of its own.
+pub(crate) async fn upsert_part(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    row_id: i64,
+    part: &Part,
+) -> Result<()> {
+    sqlx::query(INSERT_PART)
+        .bind(i64::from(tenant.0))
+        .bind(row_id)
+        .bind(i64::from(part.compartment.0))
+        .bind(i64::from(part.schema))
+        .bind(i64::from(part.revision))
+        .bind(part.blob.clone())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes a compartment that has a row of its own.
+pub(crate) async fn delete_part(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    row_id: i64,
+    compartment: Compartment,
+) -> Result<()> {
+    sqlx::query(DELETE_PART)
+        .bind(i64::from(tenant.0))
+        .bind(row_id)
+        .bind(i64::from(compartment.0))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Counts the compartments with rows of their own again.
+pub(crate) async fn count_parts(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    row_id: i64,
+) -> Result<()> {
+    sqlx::query(COUNT_PARTS).bind(i64::from(tenant.0)).bind(row_id).execute(connection).await?;
+    Ok(())
+}
+
+/// Stores one lead. [`Conflict::Duplicate`] if a live lead of the dataset has one of its e-mails, unless
+/// `dup_no` allows it.
+#[derive(Debug, Clone)]
+pub struct InsertLead {
+    /// The lead.
+    pub lead: NewLead,
+    /// More e-mail tags that must be free: those under the tag key before, while it is being replaced.
+    pub probes: Vec<i64>,
+}
+
+impl InsertLead {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let lead = &self.lead;
+        let dataset = lead.at.dataset;
+        if lead.tags.dup_no == 0 {
+            let holder =
+                lead_tags::find_holder(connection, tenant, dataset, &lead.tags, &self.probes);
+            if let Some(holder) = holder.await? {
+                return Ok(Outcome::Conflict(Conflict::Duplicate { lead: holder }));
+            }
+        }
+        let row_id = next_row(connection).await?;
+        lead.bind(sqlx::query(INSERT), tenant, row_id)?.execute(&mut *connection).await?;
+        lead_tags::insert(connection, tenant, dataset, row_id, &lead.tags).await?;
+        for part in lead.side_parts() {
+            upsert_part(connection, tenant, row_id, part).await?;
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,165 @@
+//! The tag tables of one lead: put in, taken out, probed.
+//!
+//! A tag row exists exactly as long as its lead is live. First e-mail, phone and domain also stand in the
+//! lead's row, which is how they are found again when it goes.
+
+use leadvault_domain::{DatasetNo, LeadId, TagKind, TenantNo};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::cells::Cells;
+use crate::error::{Result, StoreError};
+use crate::lead::{LeadTags, TABLE};
+use crate::statement::statements;
+
+statements! {
+    INSERT_EMAIL = "INSERT INTO lead_email (tenant_no, dataset_no, tag, dup_no, row_id) \
+                    VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT_PHONE = "INSERT INTO lead_phone (tenant_no, dataset_no, tag, row_id) \
+                    VALUES (?1, ?2, ?3, ?4)";
+    INSERT_DOMAIN = "INSERT INTO lead_domain (tenant_no, dataset_no, tag, row_id) \
+                     VALUES (?1, ?2, ?3, ?4)";
+    INSERT_MORE = "INSERT INTO lead_tag (tenant_no, dataset_no, kind, tag, row_id) \
+                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    DELETE_EMAIL = "DELETE FROM lead_email WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
+                    AND dup_no = ?4 AND row_id = ?5";
+    DELETE_PHONE = "DELETE FROM lead_phone WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
+                    AND row_id = ?4";
+    DELETE_DOMAIN = "DELETE FROM lead_domain WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
+                     AND row_id = ?4";
+    DELETE_MORE = "DELETE FROM lead_tag WHERE tenant_no = ?1 AND row_id = ?2";
+    /// Who has one of these e-mails, as its first or as a further one.
+    FIND_HOLDER = "SELECT l.lead FROM (\
+                   SELECT e.row_id FROM json_each(?3) j CROSS JOIN lead_email e \
+                   WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 AND e.tag = j.value \
+                   UNION ALL \
+                   SELECT t.row_id FROM json_each(?3) j CROSS JOIN lead_tag t \
+                   WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = 1 AND t.tag = j.value\
+                   ) h CROSS JOIN lead l \
+                   WHERE l.row_id = h.row_id AND l.row_id <> ?4 AND +l.tenant_no = ?1 LIMIT 1";
+}
+
+/// What is in the tag tables of a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) dataset: DatasetNo,
+    pub(crate) row_id: i64,
+    pub(crate) email: Option<i64>,
+    pub(crate) phone: Option<i64>,
+    pub(crate) domain: Option<i64>,
+    pub(crate) dup_no: i64,
+}
+
+/// Numbers as a JSON array: one value instead of one place each.
+pub(crate) fn json_array(numbers: impl IntoIterator<Item = i64>) -> String {
+    let mut text = String::from("[");
+    for (i, number) in numbers.into_iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        text.push_str(&number.to_string());
+    }
+    text.push(']');
+    text
+}
+
+/// The live lead that has one of the e-mails of `tags`, or one of `probes`.
+pub(crate) async fn find_holder(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    dataset: DatasetNo,
+    tags: &LeadTags,
+    probes: &[i64],
+) -> Result<Option<LeadId>> {
+    find_other_holder(connection, tenant, dataset, tags, probes, 0).await
+}
+
+/// As [`find_holder`], leaving out the row `own`.
+pub(crate) async fn find_other_holder(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    dataset: DatasetNo,
+    tags: &LeadTags,
+    probes: &[i64],
+    own: i64,
+) -> Result<Option<LeadId>> {
+    let further = tags.more.iter().filter(|(kind, _)| *kind == TagKind::EMAIL).map(|(_, tag)| *tag);
+    let wanted: Vec<i64> =
+        tags.email.into_iter().chain(further).chain(probes.iter().copied()).collect();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let row = sqlx::query(FIND_HOLDER)
+        .bind(i64::from(tenant.0))
+        .bind(i64::from(dataset.0))
+        .bind(json_array(wanted))
+        .bind(own)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Cells::new(TABLE, &row).bytes("lead").map(LeadId::from_bytes)).transpose()
+}
+
+/// Puts the tags of a new or changed row in. The caller has probed: a taken e-mail is an error here.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    dataset: DatasetNo,
+    row_id: i64,
+    tags: &LeadTags,
+) -> Result<()> {
+    let (tenant, dataset) = (i64::from(tenant.0), i64::from(dataset.0));
+    if let Some(tag) = tags.email {
+        sqlx::query(INSERT_EMAIL)
+            .bind(tenant)
+            .bind(dataset)
+            .bind(tag)
+            .bind(i64::from(tags.dup_no))
+            .bind(row_id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (statement, tag) in [(INSERT_PHONE, tags.phone), (INSERT_DOMAIN, tags.domain)] {
+        let Some(tag) = tag else { continue };
+        let query = sqlx::query(statement).bind(tenant).bind(dataset).bind(tag).bind(row_id);
+        query.execute(&mut *connection).await?;
+    }
+    for (kind, tag) in &tags.more {
+        sqlx::query(INSERT_MORE)
+            .bind(tenant)
+            .bind(dataset)
+            .bind(i64::from(kind.0))
+            .bind(*tag)
+            .bind(row_id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Takes the tags of a row out.
+pub(crate) async fn delete(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    held: Held,
+) -> Result<()> {
+    let (tenant, dataset) = (i64::from(tenant.0), i64::from(held.dataset.0));
+    if let Some(tag) = held.email {
+        let done = sqlx::query(DELETE_EMAIL)
+            .bind(tenant)
+            .bind(dataset)
+            .bind(tag)
+            .bind(held.dup_no)
+            .bind(held.row_id)
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Missing { table: "lead_email" });
+        }
+    }
+    for (statement, tag) in [(DELETE_PHONE, held.phone), (DELETE_DOMAIN, held.domain)] {
+        let Some(tag) = tag else { continue };
+        let query = sqlx::query(statement).bind(tenant).bind(dataset).bind(tag).bind(held.row_id);
+        query.execute(&mut *connection).await?;
+    }
+    sqlx::query(DELETE_MORE).bind(tenant).bind(held.row_id).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Idempotency: what a key was used for. No value of a request: HMACs, a status, and sealed ids
+//! (protocols.md 8).
+
+use leadvault_domain::{TenantNo, Timestamp};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use crate::cells::Cells;
+use crate::data_store::DataStore;
+use crate::error::Result;
+use crate::scope::TenantScope;
+use crate::sealed::Sealed;
+use crate::statement::statements;
+use crate::write::{Conflict, Outcome};
+
+statements! {
+    FIND = "SELECT key_hmac, body_hmac, status, created_at, expires_at, answer_leaf, \
+            answer_revision, answer FROM replay WHERE tenant_no = ?1 AND key_hmac = ?2";
+    INSERT = "INSERT INTO replay (tenant_no, key_hmac, body_hmac, status, created_at, expires_at, \
+              answer_leaf, answer_revision, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+              ON CONFLICT DO NOTHING";
+    DELETE = "DELETE FROM replay WHERE tenant_no = ?1 AND expires_at <= ?2";
+}
+
+/// A used idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayRow {
+    /// HMAC of route and key.
+    pub key: [u8; 32],
+    /// HMAC of the body.
+    pub body: [u8; 32],
+    /// HTTP status of the first answer.
+    pub status: u16,
+    /// When.
+    pub created_at: Timestamp,
+    /// When the key is free again.
+    pub expires_at: Timestamp,
+    /// Ids and revision of what was made.
+    pub answer: Option<Sealed>,
+}
+
+/// Stores a used key in the transaction of its write; [`Conflict::Replayed`] with what it was used for.
+/// Put it first among the parts of a write.
+#[derive(Debug, Clone)]
+pub struct InsertReplay {
+    /// The key.
+    pub row: ReplayRow,
+}
+
+impl InsertReplay {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let (row, answer) = (&self.row, self.row.answer.as_ref());
+        let done = sqlx::query(INSERT)
+            .bind(i64::from(tenant.0))
+            .bind(row.key.to_vec())
+            .bind(row.body.to_vec())
+            .bind(i64::from(row.status))
+            .bind(row.created_at.micros())
+            .bind(row.expires_at.micros())
+            .bind(answer.map(|a| i64::from(a.leaf)))
+            .bind(answer.map_or(0, |a| i64::from(a.revision)))
+            .bind(answer.map(|a| a.blob.clone()))
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() == 1 {
+            return Ok(Outcome::Done);
+        }
+        let used = find(connection, tenant, row.key).await?;
+        let conflict = used.map_or(Conflict::Missing, |row| Conflict::Replayed(Box::new(row)));
+        Ok(Outcome::Conflict(conflict))
+    }
+}
+
+/// Frees keys that are over.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteReplays {
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl DeleteReplays {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let done = sqlx::query(DELETE)
+            .bind(i64::from(tenant.0))
+            .bind(self.now.micros())
+            .execute(connection)
+            .await?;
+        Ok(Outcome::Count(done.rows_affected()))
+    }
+}
+
+impl DataStore {
+    /// What an idempotency key was used for, if it was.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn find_replay(
+        &self,
+        scope: TenantScope,
+        key: [u8; 32],
+    ) -> Result<Option<ReplayRow>> {
+        let mut connection = self.engine().reader().await?;
+        find(&mut connection, scope.0, key).await
+    }
+}
+
+async fn find(
+    connection: &mut SqliteConnection,
+    tenant: TenantNo,
+    key: [u8; 32],
+) -> Result<Option<ReplayRow>> {
+    let row = sqlx::query(FIND)
+        .bind(i64::from(tenant.0))
+        .bind(key.to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(decode).transpose()
+}
+
+fn decode(row: &SqliteRow) -> Result<ReplayRow> {
+    let cells = Cells::new("replay", row);
+    Ok(ReplayRow {
+        key: cells.bytes("key_hmac")?,
+        body: cells.bytes("body_hmac")?,
+        status: cells.number("status")?,
+        created_at: cells.time("created_at")?,
+        expires_at: cells.time("expires_at")?,
+        answer: Sealed::read(cells, "answer_leaf", "answer_revision", "answer")?,
+    })
+}

@@ -1,0 +1,129 @@
+//! The suppression list: just enough to honour an objection or an erasure at the next import.
+
+use leadvault_domain::{TenantNo, Timestamp};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::cells::Cells;
+use crate::data_store::DataStore;
+use crate::error::Result;
+use crate::scope::TenantScope;
+use crate::statement::statements;
+use crate::write::Outcome;
+
+statements! {
+    LIST = "SELECT tag FROM suppression WHERE tenant_no = ?1 \
+            AND (expires_at IS NULL OR expires_at > ?2) ORDER BY tag";
+    FIND = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = ?1 AND tag = ?2";
+    INSERT = "INSERT INTO suppression (tenant_no, tag, month, reason, expires_at) \
+              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    DELETE = "DELETE FROM suppression WHERE tenant_no = ?1 AND tag = ?2";
+}
+
+/// A value that is not to come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressionRow {
+    /// HMAC of the value under the tenant's suppression key.
+    pub tag: [u8; 16],
+    /// When, to the month: `year * 12 + month - 1`.
+    pub month: u32,
+    /// Why, a code.
+    pub reason: String,
+    /// When it may come back.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Adds values; those that are there stay as they are.
+#[derive(Debug, Clone)]
+pub struct InsertSuppression {
+    /// The values.
+    pub rows: Vec<SuppressionRow>,
+}
+
+impl InsertSuppression {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let mut count = 0;
+        for row in &self.rows {
+            let done = sqlx::query(INSERT)
+                .bind(i64::from(tenant.0))
+                .bind(row.tag.to_vec())
+                .bind(i64::from(row.month))
+                .bind(row.reason.clone())
+                .bind(row.expires_at.map(Timestamp::micros))
+                .execute(&mut *connection)
+                .await?;
+            count += done.rows_affected();
+        }
+        Ok(Outcome::Count(count))
+    }
+}
+
+/// Takes a value off the list.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteSuppression {
+    /// The value.
+    pub tag: [u8; 16],
+}
+
+impl DeleteSuppression {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let done = sqlx::query(DELETE)
+            .bind(i64::from(tenant.0))
+            .bind(self.tag.to_vec())
+            .execute(connection)
+            .await?;
+        Ok(Outcome::Count(done.rows_affected()))
+    }
+}
+
+impl DataStore {
+    /// One value of the list, expired or not.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn find_suppression(
+        &self,
+        scope: TenantScope,
+        tag: [u8; 16],
+    ) -> Result<Option<SuppressionRow>> {
+        let mut connection = self.engine().reader().await?;
+        let row = sqlx::query(FIND)
+            .bind(scope.no())
+            .bind(tag.to_vec())
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let cells = Cells::new("suppression", &row);
+        Ok(Some(SuppressionRow {
+            tag: cells.bytes("tag")?,
+            month: cells.number("month")?,
+            reason: cells.value("reason")?,
+            expires_at: cells.time_or_null("expires_at")?,
+        }))
+    }
+
+    /// The values that are suppressed at `now`, ascending: what an import searches.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_suppression(
+        &self,
+        scope: TenantScope,
+        now: Timestamp,
+    ) -> Result<Vec<[u8; 16]>> {
+        let mut connection = self.engine().reader().await?;
+        let rows = sqlx::query(LIST)
+            .bind(scope.no())
+            .bind(now.micros())
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.iter().map(|row| Cells::new("suppression", row).bytes("tag")).collect()
+    }
+}

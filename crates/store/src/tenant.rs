@@ -1,0 +1,242 @@
+//! Tenants: who lives in the cell, in which state, and where.
+
+use leadvault_domain::{KeyState, Region, TenantId, TenantNo, TenantState, Timestamp};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use crate::cells::Cells;
+use crate::control::{self, ControlRow};
+use crate::data_store::DataStore;
+use crate::error::{Result, StoreError};
+use crate::scope::TenantScope;
+use crate::sealed::Sealed;
+use crate::statement::statements;
+use crate::write::{Conflict, Outcome};
+
+statements! {
+    FIND = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
+            meta_revision, meta FROM tenant WHERE tenant_no = ?1";
+    FIND_BY_ID = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
+                  meta_revision, meta FROM tenant WHERE uuid = ?1";
+    LIST = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
+            meta_revision, meta FROM tenant ORDER BY tenant_no";
+    INSERT = "INSERT INTO tenant (tenant_no, uuid, region, state, key_state, created_at, facts, \
+              meta_leaf, meta_revision, meta, last_dataset_no) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0) ON CONFLICT DO NOTHING";
+    UPDATE_STATE = "UPDATE tenant SET state = ?2, key_state = ?3 WHERE tenant_no = ?1";
+    UPDATE_META = "UPDATE tenant SET facts = ?2, meta_leaf = ?3, meta_revision = ?4, meta = ?5 \
+                   WHERE tenant_no = ?1";
+    DELETE_LEADS = "DELETE FROM lead WHERE tenant_no = ?1";
+    DELETE_PARTS = "DELETE FROM lead_part WHERE tenant_no = ?1";
+    DELETE_EMAILS = "DELETE FROM lead_email WHERE tenant_no = ?1";
+    DELETE_PHONES = "DELETE FROM lead_phone WHERE tenant_no = ?1";
+    DELETE_DOMAINS = "DELETE FROM lead_domain WHERE tenant_no = ?1";
+    DELETE_TAGS = "DELETE FROM lead_tag WHERE tenant_no = ?1";
+    DELETE_SUPPRESSION = "DELETE FROM suppression WHERE tenant_no = ?1";
+    DELETE_REPLAYS = "DELETE FROM replay WHERE tenant_no = ?1";
+    DELETE_FAILURES = "DELETE FROM import_failure WHERE tenant_no = ?1";
+    DELETE_EXPORT_PARTS = "DELETE FROM export_part WHERE tenant_no = ?1";
+    DELETE_PRINCIPALS = "DELETE FROM principal WHERE tenant_no = ?1";
+}
+
+/// What a shred leaves nothing of, in order.
+const SHREDDED: &[&str] = &[
+    DELETE_LEADS,
+    DELETE_PARTS,
+    DELETE_EMAILS,
+    DELETE_PHONES,
+    DELETE_DOMAINS,
+    DELETE_TAGS,
+    DELETE_SUPPRESSION,
+    DELETE_REPLAYS,
+    DELETE_FAILURES,
+    DELETE_EXPORT_PARTS,
+    DELETE_PRINCIPALS,
+];
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRow {
+    /// Its number in this cell.
+    pub no: TenantNo,
+    /// Its id.
+    pub id: TenantId,
+    /// Where it lives.
+    pub region: Region,
+    /// State of the tenant.
+    pub state: TenantState,
+    /// State of its key.
+    pub key_state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What policy needs before a key, as JSON of `vault`; no personal data.
+    pub facts: String,
+    /// Name and other texts.
+    pub meta: Option<Sealed>,
+}
+
+/// Makes a tenant and its control row: state active, generations and key epoch 1. The entry beside it
+/// becomes entry 0 of its log.
+#[derive(Debug, Clone)]
+pub struct InsertTenant {
+    /// The tenant; its number is the scope's.
+    pub row: TenantRow,
+}
+
+impl InsertTenant {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        if self.row.no != tenant {
+            return Err(StoreError::OutOfRange);
+        }
+        let meta = self.row.meta.as_ref();
+        let done = sqlx::query(INSERT)
+            .bind(i64::from(tenant.0))
+            .bind(self.row.id.bytes().to_vec())
+            .bind(self.row.region.to_string())
+            .bind(self.row.state.as_str())
+            .bind(self.row.key_state.as_str())
+            .bind(self.row.created_at.micros())
+            .bind(self.row.facts.clone())
+            .bind(meta.map(|m| i64::from(m.leaf)))
+            .bind(meta.map_or(0, |m| i64::from(m.revision)))
+            .bind(meta.map(|m| m.blob.clone()))
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Outcome::Conflict(Conflict::Exists));
+        }
+        let row = ControlRow { state_gen: 1, dir_gen: 1, key_epoch: 1, state: self.row.state };
+        control::insert(connection, tenant, row).await?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Sets the states of a tenant and its key, and bumps `state_gen`.
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateTenantState {
+    /// State of the tenant.
+    pub state: TenantState,
+    /// State of its key.
+    pub key_state: KeyState,
+}
+
+impl UpdateTenantState {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let done = sqlx::query(UPDATE_STATE)
+            .bind(i64::from(tenant.0))
+            .bind(self.state.as_str())
+            .bind(self.key_state.as_str())
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Ok(Outcome::Conflict(Conflict::Missing));
+        }
+        control::update_state(connection, tenant, self.state).await?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Replaces facts and sealed texts of a tenant. Goes with [`control::BumpState`] where policy reads them.
+#[derive(Debug, Clone)]
+pub struct UpdateTenantMeta {
+    /// As [`TenantRow::facts`].
+    pub facts: String,
+    /// As [`TenantRow::meta`].
+    pub meta: Option<Sealed>,
+}
+
+impl UpdateTenantMeta {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let meta = self.meta.as_ref();
+        let done = sqlx::query(UPDATE_META)
+            .bind(i64::from(tenant.0))
+            .bind(self.facts.clone())
+            .bind(meta.map(|m| i64::from(m.leaf)))
+            .bind(meta.map_or(0, |m| i64::from(m.revision)))
+            .bind(meta.map(|m| m.blob.clone()))
+            .execute(connection)
+            .await?;
+        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+    }
+}
+
+/// Deletes the content of a shredded tenant: leads, tags, suppression, replays. Its own row, its log, its
+/// control row and its receipts stay.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteTenantRows;
+
+impl DeleteTenantRows {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let mut rows = 0;
+        for statement in SHREDDED {
+            let done =
+                sqlx::query(*statement).bind(i64::from(tenant.0)).execute(&mut *connection).await?;
+            rows += done.rows_affected();
+        }
+        Ok(Outcome::Count(rows))
+    }
+}
+
+impl DataStore {
+    /// The tenant of the scope.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_tenant(&self, scope: TenantScope) -> Result<Option<TenantRow>> {
+        let mut connection = self.engine().reader().await?;
+        let row = sqlx::query(FIND).bind(scope.no()).fetch_optional(&mut *connection).await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// A tenant by its id: the operator's routes and recovery only, a caller's tenant comes from its key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_tenant_by_id(&self, id: TenantId) -> Result<Option<TenantRow>> {
+        let mut connection = self.engine().reader().await?;
+        let row = sqlx::query(FIND_BY_ID)
+            .bind(id.bytes().to_vec())
+            .fetch_optional(&mut *connection)
+            .await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// Every tenant of the cell, ascending by number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_tenants(&self) -> Result<Vec<TenantRow>> {
+        let mut connection = self.engine().reader().await?;
+        let rows = sqlx::query(LIST).fetch_all(&mut *connection).await?;
+        rows.iter().map(decode).collect()
+    }
+}
+
+fn decode(row: &SqliteRow) -> Result<TenantRow> {
+    let cells = Cells::new("tenant", row);
+    Ok(TenantRow {
+        no: TenantNo(cells.number("tenant_no")?),
+        id: TenantId::from_bytes(cells.bytes("uuid")?),
+        region: cells.word("region")?,
+        state: cells.word("state")?,
+        key_state: cells.word("key_state")?,
+        created_at: cells.time("created_at")?,
+        facts: cells.value("facts")?,
+        meta: Sealed::read(cells, "meta_leaf", "meta_revision", "meta")?,
+    })
+}
