@@ -1,4 +1,22 @@
 //! The keyring: tree state, pages, directory, epochs. Seeds and leaf keys never leave it.
+//!
+//! ```text
+//! TenantKeys ── ring() ──► Keyring ── locate(leaf) ──► Located ── sealer() ──► Sealer      seals, asks nobody
+//!     │                                                   └────── open(receipt) ─► Opener  opens what the entry names
+//!     └─ advance(change): look → apply → decide → mirror → control → FORGET → confirm → sweep
+//! ```
+//! Read in this order: [`KeyBlobs`] (rows, and the one compare-and-set), [`Slot`] and [`SlotRecord`] (what is
+//! forgotten), `view` (where a tenant stands, and the refusals of a start), `advance` and `settle` (the
+//! steps of protocols.md 1.1), `located` (no log, no key).
+//!
+//! Invariants:
+//! - Nothing is derived from a key that lives longer: roots, page keys, epoch keys and tag keys are random.
+//! - One blob and one key are candidates for every opening; nothing is tried.
+//! - An epoch is decided by one compare-and-set and forgotten by the slot; a hop leads from one to the
+//!   other, so whoever finds the slot behind finishes (docs/adr/0001-epoch-model.md).
+//! - Plaintext of a lead leaves only through an [`Opener`], and an opener needs a receipt that names it.
+//!
+//! What is not here: SQL, files, providers (`store` and `kms` implement the traits), log entries, policy.
 
 mod advance;
 mod assurance;

@@ -31,7 +31,7 @@ pub trait Mirror: Send + Sync + 'static {
     /// Epochs of the whole sets of a tenant, descending.
     async fn epochs(&self, tenant: TenantId) -> Result<Vec<u32>, MirrorError>;
 
-    /// The set of one epoch, with every page and every hop the mirror still has.
+    /// The set of one epoch, with every page it names.
     async fn load(&self, tenant: TenantId, epoch: u32) -> Result<TenantRows, MirrorError>;
 
     /// Tenants with at least one set, ascending.

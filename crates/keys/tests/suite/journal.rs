@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use leadvault_crypto::{LeadRef, SecretKey, SigningKey};
 use leadvault_domain::{
-    Clock, DecisionCode, LeafRange, Operation, Purpose, ReasonCode, ServiceId, TenantNo, Timestamp,
+    Clock, DecisionCode, InstructionId, LeafRange, Operation, Purpose, ReasonCode, ServiceId,
+    TenantNo, Timestamp,
 };
 use leadvault_ledger::{
     Actor, AppendChunks, AppendError, Appended, Batch, CommittedChunk, CommittedReceipt,
-    EntryDraft, Journal, LogKeys, LogOperation, OpResult, ResourceType,
+    EntryDraft, InstructionStamp, Journal, LogKeys, LogOperation, OpResult, ResourceType,
 };
 
 use crate::world::{NO, TENANT, World};
@@ -74,6 +75,11 @@ impl Receipts {
             DecisionCode::Allow,
         )
         .purpose(Purpose::CrmOperations)
+        .instruction(InstructionStamp {
+            id: InstructionId::from_bytes([2; 16]),
+            version: 1,
+            hash: None,
+        })
     }
 
     pub(crate) async fn naming(&self, log: TenantNo, refs: &[LeadRef]) -> CommittedReceipt {
