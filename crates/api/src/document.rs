@@ -3,6 +3,8 @@
 //! A handler describes its own answers. The credential, the common request headers and the errors every
 //! call can meet are added here, so that no route can forget them and none repeats them.
 
+mod instruction;
+
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -44,7 +46,11 @@ const TAGS: &[(&str, &str)] = &[
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     // Strings, lists and maps with string keys: the document always serialises.
-    serde_json::to_value(assemble()).unwrap_or_default()
+    let mut document = serde_json::to_value(assemble()).unwrap_or_default();
+    if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
+        instruction::put(schemas);
+    }
+    document
 });
 
 /// The document.
@@ -61,6 +67,11 @@ pub(crate) fn routes() -> impl Iterator<Item = (String, &'static str)> {
     })
 }
 
+/// A path as the document has it: the router writes a parameter of many segments `{*path}`.
+pub(crate) fn described(path: &str) -> String {
+    path.replace("{*", "{")
+}
+
 fn assemble() -> OpenApi {
     let groups = routes::groups();
     let mut document = groups.open.into_openapi();
@@ -70,6 +81,10 @@ fn assemble() -> OpenApi {
         each_operation(&mut described, complete_guarded);
         document.merge(described);
     }
+    document.paths.paths = std::mem::take(&mut document.paths.paths)
+        .into_iter()
+        .map(|(path, item)| (described(&path), item))
+        .collect();
     document.info = Info::new("Leadvault", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(DESCRIPTION.to_owned());
     let tags =

@@ -1,11 +1,15 @@
 //! The routes, one file per noun. A file offers `routes()` for JSON calls, or `streams()` where bodies
 //! are files; both are named here once, and nowhere else.
 
+mod datasets;
 mod docs;
 mod errors;
 mod health;
+mod instructions;
 mod keys;
+mod log;
 mod markdown;
+mod notices;
 mod tenants;
 
 use std::sync::Arc;
@@ -39,7 +43,13 @@ pub(crate) fn groups() -> Groups {
             .merge(health::routes())
             .merge(docs::routes())
             .merge(errors::routes()),
-        calls: OpenApiRouter::new().merge(tenants::routes()).merge(keys::routes()),
+        calls: OpenApiRouter::new()
+            .merge(tenants::routes())
+            .merge(keys::routes())
+            .merge(instructions::routes())
+            .merge(datasets::routes())
+            .merge(notices::routes())
+            .merge(log::routes()),
         streams: OpenApiRouter::new(),
     }
 }

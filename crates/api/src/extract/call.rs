@@ -99,6 +99,6 @@ fn route(parts: &Parts) -> Result<&'static str, Fault> {
         "HEAD" => "GET",
         method => method,
     };
-    let text = format!("{method} {path}");
+    let text = format!("{method} {}", crate::document::described(path));
     ROUTES.get(&text).map(String::as_str).ok_or(Fault::Internal("route_undescribed"))
 }

@@ -1,0 +1,94 @@
+//! Datasets of a tenant.
+
+use axum::extract::State;
+use leadvault_domain::{Country, DatasetId, Regime, Timestamp};
+use leadvault_vault::datasets::{self, DatasetView, NewDataset};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::{Handled, Page, Reply};
+use crate::extract::{TenantCall, TenantJson};
+use crate::problem::Refused;
+use crate::state::ApiState;
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(create_dataset, list_datasets))
+}
+
+/// A dataset to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DatasetDraft {
+    /// Its name, sealed at rest.
+    #[schema(example = "Spring fair", max_length = 200)]
+    name: String,
+    /// Country for phone numbers that bring none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "US")]
+    default_region: Option<Country>,
+    /// Origin regimes of leads that bring none.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["US-CA"]))]
+    origin: Vec<Regime>,
+}
+
+impl From<DatasetDraft> for NewDataset {
+    fn from(draft: DatasetDraft) -> Self {
+        let DatasetDraft { name, default_region, origin } = draft;
+        Self { name, default_region, origin }
+    }
+}
+
+/// A dataset.
+#[derive(Serialize, ToSchema)]
+struct Dataset {
+    /// Its id.
+    #[schema(value_type = String, example = "ds_01kb0000000000000000000000")]
+    id: DatasetId,
+    /// Its name.
+    #[schema(example = "Spring fair")]
+    name: String,
+    /// Country for phone numbers that bring none.
+    #[schema(example = "US", required = true)]
+    default_region: Option<String>,
+    /// Origin regimes of leads that bring none.
+    #[schema(value_type = Vec<String>, example = json!(["US-CA"]))]
+    origin: Vec<Regime>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<DatasetView> for Dataset {
+    fn from(view: DatasetView) -> Self {
+        Self {
+            id: view.id,
+            name: view.name,
+            default_region: view.default_region,
+            origin: view.origin,
+            created_at: view.created_at,
+        }
+    }
+}
+
+/// Makes a dataset.
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = DatasetDraft,
+    responses((status = 201, body = Dataset), (status = 409, response = Refused),
+        (status = 423, response = Refused)))]
+async fn create_dataset(
+    State(state): State<ApiState>,
+    TenantJson { call, body }: TenantJson<DatasetDraft>,
+) -> Handled {
+    Reply::created(datasets::create(&state.cell, &call, body.into()).await?, Dataset::from)
+}
+
+/// Lists the datasets the key may see.
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets",
+    responses((status = 200, body = Page<Dataset>)))]
+async fn list_datasets(State(state): State<ApiState>, TenantCall(call): TenantCall) -> Handled {
+    Reply::ok(datasets::list(&state.cell, &call).await?, |views| {
+        Page::new(views.into_iter().map(Dataset::from).collect(), None)
+    })
+}
