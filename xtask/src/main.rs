@@ -15,6 +15,7 @@ mod migrations;
 mod process;
 mod repo;
 mod test;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--list] [NAME…]",
         about: "all checks, or those named: format, lints, edges, licences, …",
         run: check::run,
+    },
+    Command {
+        name: "vectors",
+        arguments: "--check FILE",
+        about: "compare every known answer in FILE with the code; one JSON line",
+        run: vectors::run,
     },
     Command {
         name: "migrations",
