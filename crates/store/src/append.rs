@@ -148,13 +148,13 @@ impl DataStore {
             let part = run_log(&mut transaction, log, ops, undone, &mut results).await?;
             parts.extend(part);
         }
-        transaction.commit().await.map_err(commit_failed)?;
+        transaction.commit().await.map_err(|error| commit_failed(&error))?;
         Ok(acknowledge(parts, results))
     }
 }
 
-fn commit_failed(error: sqlx::Error) -> Halt {
-    if is_full(&error) { Halt::Full } else { Halt::Unknown }
+fn commit_failed(error: &sqlx::Error) -> Halt {
+    if is_full(error) { Halt::Full } else { Halt::Unknown }
 }
 
 /// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.

@@ -34,12 +34,10 @@ impl Ballast {
         if *filled || self.bytes == 0 {
             return;
         }
-        match allocate(&self.path, self.bytes) {
-            Ok(()) => *filled = true,
-            Err(_) => {
-                let _gone = fs::remove_file(&self.path);
-                tracing::warn!(ballast.bytes = self.bytes, "no room for the ballast file");
-            }
+        *filled = allocate(&self.path, self.bytes).is_ok();
+        if !*filled {
+            let _gone = fs::remove_file(&self.path);
+            tracing::warn!(ballast.bytes = self.bytes, "no room for the ballast file");
         }
     }
 

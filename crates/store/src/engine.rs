@@ -93,21 +93,16 @@ impl Engine {
         migrator: &'static Migrator,
         settings: StoreOptions,
     ) -> Result<Self> {
-        let options = connect_options(path, settings);
+        let options = writing(path, settings);
         let mut writer = options.connect().await?;
         migrate(migrator, &mut writer).await?;
-        let reading = options
-            .clone()
-            .read_only(true)
-            .create_if_missing(false)
-            .pragma("cache_size", READER_CACHE);
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(settings.readers.max(1))
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(reading)
+            .connect_with(reading(path))
             .await?;
         let ballast = Ballast::open(path, settings.ballast_bytes);
         Ok(Self {
@@ -198,24 +193,33 @@ impl Engine {
     }
 }
 
-fn connect_options(path: &Path, settings: StoreOptions) -> SqliteConnectOptions {
-    let mut options = SqliteConnectOptions::new()
+/// What both kinds of connections have.
+fn common(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(STATEMENT_CACHE)
+        .pragma("temp_store", "MEMORY")
+        // Statements are static and values are nobody's business: the engine logs nothing.
+        .disable_statement_logging()
+}
+
+fn reading(path: &Path) -> SqliteConnectOptions {
+    common(path).read_only(true).pragma("cache_size", READER_CACHE)
+}
+
+fn writing(path: &Path, settings: StoreOptions) -> SqliteConnectOptions {
+    let mut options = common(path)
         .create_if_missing(true)
         .page_size(4096)
         .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(STATEMENT_CACHE)
         .pragma("secure_delete", "ON")
-        .pragma("temp_store", "MEMORY")
         .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .pragma("cache_size", WRITER_CACHE)
-        // Statements are static and values are nobody's business: the engine logs nothing.
-        .disable_statement_logging();
+        .pragma("cache_size", WRITER_CACHE);
     if let Some(pages) = settings.pages_max {
         options = options.pragma("max_page_count", pages.to_string());
     }

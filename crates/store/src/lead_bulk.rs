@@ -161,7 +161,7 @@ impl TagTable {
         }
     }
 
-    fn bind<'q>(self, query: Query<'q>, tenant: TenantNo, row: TagRow) -> Query<'q> {
+    fn bind(self, query: Query<'_>, tenant: TenantNo, row: TagRow) -> Query<'_> {
         let query = query.bind(i64::from(tenant.0)).bind(i64::from(row.dataset));
         match self {
             Self::Email => query.bind(row.tag).bind(i64::from(row.dup_no)),

@@ -380,11 +380,11 @@ async fn add_parts(
     Ok(())
 }
 
-fn bind_range<'q>(
-    query: lead::Query<'q>,
+fn bind_range(
+    query: lead::Query<'_>,
     scope: TenantScope,
     range: LeafRange,
-) -> Result<lead::Query<'q>> {
+) -> Result<lead::Query<'_>> {
     Ok(query
         .bind(scope.no())
         .bind(i64::from(range.dataset.0))
