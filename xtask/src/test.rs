@@ -35,6 +35,12 @@ const REFEREES: &[Referee] = &[
         judges: "verifies the signature in an export package",
         get: "apt-get install minisign",
     },
+    Referee {
+        program: "python3",
+        probe: &["-c", "import cryptography"],
+        judges: "runs the reference implementation of the formats, with its `cryptography` package",
+        get: "apt-get install python3-cryptography",
+    },
 ];
 
 /// Builds, then tests.
