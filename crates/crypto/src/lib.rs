@@ -2,22 +2,25 @@
 //!
 //! Pure and synchronous: no I/O, no clock, no SQL. Three floors: `hazmat` (private: bare primitives on
 //! ring), keys ([`SecretKey`], [`Cover`], [`IndexKey`], [`SuppressionKey`], [`SigningKey`]), and what
-//! the other crates use ([`seal`], [`open`], tags, references, [`normalise`]).
+//! the other crates use ([`seal`], [`open`], tags, references, [`age`], [`minisign`], [`normalise`]).
 //! Integers are big-endian everywhere; every construction has known answers in
-//! `testdata/crypto_vectors.json`.
+//! `testdata/crypto_vectors.json`, which [`vectors`] checks.
 
+pub mod age;
 mod cover;
 mod entropy;
 mod hazmat;
 mod header;
 mod lead_ref;
 mod lv1;
+pub mod minisign;
 pub mod normalise;
 mod padding;
 mod secret;
 mod sign;
 mod suppression;
 mod tag;
+pub mod vectors;
 
 pub use cover::{Cover, CoverError, Leaves};
 pub use entropy::SystemEntropy;

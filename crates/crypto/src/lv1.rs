@@ -20,7 +20,8 @@ use crate::{Context, Header, SecretKey, padding};
 
 const SALT_BYTES: usize = 24;
 const COMMITMENT_BYTES: usize = 32;
-const BODY_AT: usize = HEADER_BYTES + SALT_BYTES + COMMITMENT_BYTES;
+/// Where the ciphertext begins.
+pub(crate) const BODY_AT: usize = HEADER_BYTES + SALT_BYTES + COMMITMENT_BYTES;
 
 /// What a blob is longer than its (padded) plaintext.
 pub const OVERHEAD_BYTES: usize = BODY_AT + TAG_BYTES;
@@ -184,6 +185,31 @@ impl Keys {
 
     fn commitment(&self) -> &[u8; 32] {
         &self.0[1]
+    }
+}
+
+/// Every intermediate value of one seal, for the known answers.
+pub(crate) struct Parts {
+    pub(crate) info: Vec<u8>,
+    pub(crate) aad: Vec<u8>,
+    pub(crate) aes: Zeroizing<[u8; 32]>,
+    pub(crate) commitment: [u8; 32],
+}
+
+/// What [`seal_with_salt`] computes on its way.
+pub(crate) fn parts(
+    prk: &SecretKey,
+    header: &Header,
+    ctx: &Context,
+    salt: &[u8; SALT_BYTES],
+) -> Parts {
+    let bound = ctx.bytes(header);
+    let keys = Keys::derive(prk, header, &bound, salt);
+    Parts {
+        info: [header.kind.label().as_slice(), &bound, salt].concat(),
+        aad: aad(&bound).to_vec(),
+        aes: Zeroizing::new(*keys.aes()),
+        commitment: *keys.commitment(),
     }
 }
 

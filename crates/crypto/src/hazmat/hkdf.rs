@@ -1,6 +1,7 @@
-//! HKDF-Expand-SHA-256 (RFC 5869 2.3). Extract is left out: every key here is uniform (RFC 5869 3.3).
+//! HKDF-SHA-256 (RFC 5869). LV1 leaves Extract out, since its keys are uniform (RFC 5869 3.3); only the
+//! formats of others (age) use it.
 
-use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
+use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use zeroize::Zeroizing;
 
 use crate::SecretKey;
@@ -38,4 +39,16 @@ pub(crate) fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) {
         .expand(info, Len(out.len()))
         .and_then(|okm| okm.fill(out))
         .expect("outputs are a few dozen bytes");
+}
+
+/// Extract and expand to 32 bytes, for keys that are not uniform.
+#[expect(clippy::expect_used, reason = "32 bytes are below ring's limit")]
+pub(crate) fn extract_and_expand(salt: &[u8], input: &[u8], info: &[u8]) -> SecretKey {
+    let mut out = Zeroizing::new([0; 32]);
+    Salt::new(HKDF_SHA256, salt)
+        .extract(input)
+        .expand(&[info], Len(out.len()))
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("32 bytes");
+    SecretKey::from_bytes(*out)
 }
