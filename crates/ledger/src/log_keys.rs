@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use leadvault_crypto::{SigningKey, VerifyingKey};
+use leadvault_crypto::{SigningKey, VerifyingKey, minisign, sha256};
 use leadvault_domain::{TenantId, TenantNo, Timestamp};
 
 use crate::note::{Note, NoteError, SignatureLine};
@@ -153,6 +153,16 @@ impl LogKeys {
     /// Signs a message whose first bytes name what it is (`LV1-…` and a zero byte), under the current key.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signers().current.sign(message)
+    }
+
+    /// A minisign signature file over a text that leaves the house (the manifest of an export). Its key id is
+    /// the first eight bytes of SHA-256 of the key. A manifest begins with a hex digit, so no text signed
+    /// here is one of [`LogKeys::sign`] or a note.
+    pub fn sign_file(&self, text: &[u8], trusted_comment: &str) -> String {
+        let key = Arc::clone(&self.signers().current);
+        let digest = sha256(&[key.verifying_key().bytes()]);
+        let [a, b, c, d, e, f, g, h, ..] = digest;
+        minisign::sign(&key, [a, b, c, d, e, f, g, h], text, trusted_comment)
     }
 
     /// The current verification key.
