@@ -94,7 +94,7 @@ impl Inner {
         };
         for (request, result) in batch.into_iter().zip(results) {
             // A caller that hung up does not read its answer.
-            drop(request.answer.send(result));
+            let _unread = request.answer.send(result);
         }
     }
 

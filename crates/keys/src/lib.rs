@@ -22,6 +22,8 @@ mod advance;
 mod assurance;
 mod blobs;
 mod change;
+#[cfg(test)]
+mod change_tests;
 mod control;
 mod directory;
 #[cfg(test)]

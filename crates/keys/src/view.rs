@@ -200,12 +200,11 @@ async fn load_pages(
                 let shared = known
                     .and_then(|tree| tree.pages.get(page_no))
                     .filter(|page| page.at.id == at.id && page.at.hash == at.hash);
-                let cover = match shared {
-                    Some(page) => Arc::clone(&page.cover),
-                    None => {
-                        let row = find_page(services, tenant, at).await?;
-                        Arc::new(open_page(&place, at, &row.blob)?)
-                    }
+                let cover = if let Some(page) = shared {
+                    Arc::clone(&page.cover)
+                } else {
+                    let row = find_page(services, tenant, at).await?;
+                    Arc::new(open_page(&place, at, &row.blob)?)
                 };
                 pages.insert(*page_no, Page { at: at.clone(), cover });
             }

@@ -5,6 +5,8 @@
 //! the control. The number of states is frozen, so that the model cannot shrink unseen.
 //! `epoch_model_extended.rs` adds hygiene, KEK rotation, torn copies and the loss of the key store.
 
+#![expect(clippy::expect_used, reason = "a state that cannot be is a failed model")]
+
 use std::collections::{BTreeSet, HashSet};
 
 type Key = u8;

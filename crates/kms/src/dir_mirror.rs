@@ -121,7 +121,7 @@ impl DirMirror {
         for epoch in keep {
             // An unreadable set keeps every page: what it needs is not known.
             let (_, pages) = read_set(&dir, epoch)?;
-            live.extend(pages.into_iter().map(|page| page_name(page)));
+            live.extend(pages.into_iter().map(page_name));
         }
         for epoch in drop {
             std::fs::remove_file(set_path(&dir, epoch)).map_err(unavailable)?;

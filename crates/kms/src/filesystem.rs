@@ -19,7 +19,7 @@ const TMPFS: i64 = 0x0102_1994;
 /// Whether a file in `dir` is overwritten in place.
 pub(crate) fn overwrites_in_place(dir: &Path) -> io::Result<bool> {
     let opened = File::open(dir)?;
-    let magic = i64::from(rustix::fs::fstatfs(&opened)?.f_type);
+    let magic = rustix::fs::fstatfs(&opened)?.f_type;
     if !is_known(magic) {
         return Ok(false);
     }

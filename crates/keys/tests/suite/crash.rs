@@ -74,7 +74,7 @@ async fn dir_gen_is_bumped_once_by_whoever_finishes_a_structural_change() {
         let id = leadvault_domain::DatasetId::from_bytes([0x44; 16]);
         let world = die_at(step, Change::AddDataset { no: DatasetNo(2), id }).await;
         let opened = world.open().await.unwrap();
-        let bumps = if is_decided(step) { 1 } else { 0 };
+        let bumps = u32::from(is_decided(step));
         assert_eq!(world.control.lock().unwrap().1, 2 + bumps, "{step}");
         opened.advance(erase(6)).await.unwrap();
         assert_eq!(world.control.lock().unwrap().1, 2 + bumps, "{step}");
@@ -87,7 +87,7 @@ async fn another_node_that_lives_rolls_forward_over_the_hop() {
         let (world, living) = World::with_dataset().await;
         let node = world.node_dying_at(step);
         let doomed = TenantKeys::open(&node.services(), TENANT, NO, 0).await.unwrap();
-        drop(doomed.advance(erase(5)).await);
+        let _killed = doomed.advance(erase(5)).await;
         assert!(node.is_dead(), "{step}");
         let advanced = living.advance(erase(6)).await.unwrap();
         assert_eq!(advanced.epoch, 4, "{step}");
@@ -123,4 +123,21 @@ async fn a_creation_that_is_cut_off_leaves_an_unborn_slot_or_a_tenant_that_opens
             TenantKeys::create(&services, TENANT, NO).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn the_steps_come_in_the_order_of_the_protocol() {
+    let world = World::new();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let writer = std::sync::Arc::clone(&seen);
+    let services = world
+        .node()
+        .services()
+        .with_fail_points(std::sync::Arc::new(move |step| writer.lock().unwrap().push(step)));
+    let keys = TenantKeys::create(&services, TENANT, NO).await.unwrap();
+    let created = seen.lock().unwrap().drain(..).collect::<Vec<_>>();
+    assert_eq!(created[..2], FAIL_POINTS[..2]);
+    keys.advance(Change::AddDataset { no: LEADS, id: DATASET }).await.unwrap();
+    keys.destroy().await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), FAIL_POINTS[2..]);
 }

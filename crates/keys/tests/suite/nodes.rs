@@ -24,8 +24,8 @@ async fn the_loser_of_the_compare_and_set_applies_its_change_to_the_winners_dire
         let refreshing = (a.clone(), b.clone());
         let confirms = tokio::spawn(async move {
             for _ in 0..400 {
-                drop(refreshing.0.refresh().await);
-                drop(refreshing.1.refresh().await);
+                let _moved_on = refreshing.0.refresh().await;
+                let _moved_on = refreshing.1.refresh().await;
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         });
