@@ -1,0 +1,388 @@
+//! Bytes in, rows out: the front half of an import.
+//!
+//! The first [`SAMPLE_BYTES`] are looked at to find encoding, format, dialect, header row and mapping;
+//! then rows come as the bytes come. Memory is bounded by the sample and one row, whatever the size of
+//! the file, and the events do not depend on how the bytes are cut.
+//!
+//! After an interruption, [`Reader::resume`] goes on from the end of any row with the plan of the first
+//! part: the state between two rows is empty.
+
+use std::sync::Arc;
+
+use leadvault_domain::Personal;
+use zeroize::Zeroizing;
+
+use super::cells::{Cells, RawBody, RawRow};
+use super::code::{FileFault, RefusedRow};
+use super::csv::{Split, Splitter, Width};
+use super::dialect::{self, Dialect};
+use super::encoding::{self, Charset};
+use super::header;
+use super::jsonl::{self, JsonLines, Parsed};
+use super::lines::{Line, LineReader};
+use super::mapping::{self, Wanted};
+use super::plan::{Column, Format, Plan};
+
+/// Bytes in which encoding, dialect and mapping are found.
+pub const SAMPLE_BYTES: usize = 64 << 10;
+
+/// Largest header row, in bytes of the file: the sample grows to it where the header row needs it.
+pub const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// The format a caller names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WantedFormat {
+    /// Found in the first line.
+    #[default]
+    Auto,
+    /// Delimited text.
+    Csv,
+    /// JSON Lines.
+    Jsonl,
+}
+
+/// What a caller says about a file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Its format.
+    pub format: WantedFormat,
+    /// Its encoding; found where not named.
+    pub charset: Option<Charset>,
+    /// Its mapping.
+    pub wanted: Wanted,
+}
+
+/// What reading gives.
+#[derive(Debug)]
+pub enum Event {
+    /// The plan: once before the first row, again whenever a JSON line brings a new column. A later
+    /// plan only adds columns, so it also serves for earlier rows.
+    Plan(Arc<Plan>),
+    /// A row.
+    Row(RawRow),
+    /// A row that is not taken in.
+    Refused(RefusedRow),
+}
+
+/// Reads a file pushed in pieces.
+#[derive(Debug)]
+pub struct Reader {
+    options: Options,
+    stage: Stage,
+}
+
+enum Stage {
+    Sampling { bytes: Zeroizing<Vec<u8>>, target: usize },
+    Running(Box<Running>),
+    Failed(FileFault),
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sampling { bytes, .. } => write!(f, "Sampling({} bytes)", bytes.len()),
+            Self::Running(_) => f.write_str("Running"),
+            Self::Failed(fault) => write!(f, "Failed({fault:?})"),
+        }
+    }
+}
+
+struct Running {
+    lines: LineReader,
+    body: Body,
+    plan: Arc<Plan>,
+    /// A `sep=` line still to be dropped.
+    skip_line: bool,
+}
+
+enum Body {
+    Csv(Splitter),
+    Jsonl(JsonLines),
+}
+
+/// What a sample says.
+struct Found {
+    plan: Plan,
+    bom_bytes: usize,
+    sep_line: bool,
+}
+
+impl Reader {
+    /// A reader at the start of a file.
+    pub fn new(options: Options) -> Self {
+        let bytes = Zeroizing::new(Vec::new());
+        Self { options, stage: Stage::Sampling { bytes, target: SAMPLE_BYTES } }
+    }
+
+    /// A reader that goes on at `next_byte` of the file, the end of a row, with row `next_number`.
+    pub fn resume(options: Options, plan: Plan, next_byte: u64, next_number: u64) -> Self {
+        let body = match plan.format {
+            Format::Csv => {
+                let width = Width::Cells(plan.columns.len());
+                Body::Csv(Splitter::new(plan.dialect, width, next_number))
+            }
+            format => Body::Jsonl(JsonLines::new(
+                format,
+                options.wanted.clone(),
+                plan.columns.clone(),
+                next_number,
+            )),
+        };
+        let lines = LineReader::new(plan.charset, next_byte);
+        let running = Running { lines, body, plan: Arc::new(plan), skip_line: false };
+        Self { options, stage: Stage::Running(Box::new(running)) }
+    }
+
+    /// The plan, once the sample was read.
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        match &self.stage {
+            Stage::Running(running) => Some(&running.plan),
+            _ => None,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// A [`FileFault`] if the file is not taken in at all; then no row was given.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event)) -> Result<(), FileFault> {
+        let mut rest = bytes;
+        while let Stage::Sampling { bytes, target } = &mut self.stage {
+            let room = target.saturating_sub(bytes.len()).min(rest.len());
+            let (now, later) = rest.split_at(room);
+            bytes.extend_from_slice(now);
+            rest = later;
+            if bytes.len() < *target {
+                return Ok(());
+            }
+            self.look(false, sink)?;
+        }
+        self.run(rest, sink)
+    }
+
+    /// The end of the file.
+    ///
+    /// # Errors
+    /// As [`Reader::push`].
+    pub fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<(), FileFault> {
+        if matches!(self.stage, Stage::Sampling { .. }) {
+            self.look(true, sink)?;
+        }
+        match &mut self.stage {
+            Stage::Running(running) => {
+                running.finish(sink);
+                Ok(())
+            }
+            Stage::Failed(fault) => Err(fault.clone()),
+            Stage::Sampling { .. } => Ok(()),
+        }
+    }
+
+    fn run(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event)) -> Result<(), FileFault> {
+        match &mut self.stage {
+            Stage::Running(running) => {
+                running.push(bytes, sink);
+                Ok(())
+            }
+            Stage::Failed(fault) => Err(fault.clone()),
+            Stage::Sampling { .. } => Ok(()),
+        }
+    }
+
+    /// Looks at the sample: goes on to running, asks for a larger sample, or fails.
+    fn look(&mut self, whole: bool, sink: &mut dyn FnMut(Event)) -> Result<(), FileFault> {
+        let Stage::Sampling { bytes, target } = &mut self.stage else { return Ok(()) };
+        let found = match find(bytes, whole, &self.options) {
+            Ok(Some(found)) => found,
+            Ok(None) if !whole && *target < HEADER_BYTES_MAX => {
+                *target *= 2;
+                return Ok(());
+            }
+            Ok(None) => return self.fail(FileFault::NoHeaderRow),
+            Err(fault) => return self.fail(fault),
+        };
+        let bytes = std::mem::take(bytes);
+        sink(Event::Plan(Arc::new(found.plan.clone())));
+        let mut running = Box::new(Running::start(found, &self.options));
+        running.push(bytes.get(running.bom_bytes()..).unwrap_or_default(), sink);
+        self.stage = Stage::Running(running);
+        Ok(())
+    }
+
+    fn fail(&mut self, fault: FileFault) -> Result<(), FileFault> {
+        self.stage = Stage::Failed(fault.clone());
+        Err(fault)
+    }
+}
+
+impl Running {
+    fn start(found: Found, options: &Options) -> Self {
+        let plan = Arc::new(found.plan);
+        let body = match plan.format {
+            Format::Csv => {
+                let width =
+                    if plan.header { Width::OfHeader } else { Width::Cells(plan.columns.len()) };
+                Body::Csv(Splitter::new(plan.dialect, width, 1))
+            }
+            format => {
+                let columns = plan.columns.clone();
+                Body::Jsonl(JsonLines::new(format, options.wanted.clone(), columns, 1))
+            }
+        };
+        let lines = LineReader::new(plan.charset, found.bom_bytes as u64);
+        Self { lines, body, plan, skip_line: found.sep_line }
+    }
+
+    /// Where the reading starts: nothing was pushed yet.
+    fn bom_bytes(&self) -> usize {
+        usize::try_from(self.lines.position()).unwrap_or(0)
+    }
+
+    fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Event)) {
+        let Self { lines, body, plan, skip_line } = self;
+        lines.push(bytes, &mut |line| take_line(body, plan, skip_line, line, sink));
+    }
+
+    fn finish(&mut self, sink: &mut dyn FnMut(Event)) {
+        let Self { lines, body, plan, skip_line } = self;
+        lines.finish(&mut |line| take_line(body, plan, skip_line, line, sink));
+        if let Body::Csv(splitter) = body {
+            splitter.finish(&mut |split| give(split, sink));
+        }
+    }
+}
+
+fn take_line(
+    body: &mut Body,
+    plan: &mut Arc<Plan>,
+    skip_line: &mut bool,
+    line: Line,
+    sink: &mut dyn FnMut(Event),
+) {
+    if std::mem::take(skip_line) {
+        return;
+    }
+    match body {
+        Body::Csv(splitter) => splitter.push(line, &mut |split| give(split, sink)),
+        Body::Jsonl(reader) => {
+            let Some(parsed) = reader.take(&line) else { return };
+            if reader.columns().len() > plan.columns.len() {
+                let columns = reader.columns().to_vec();
+                *plan = Arc::new(Plan { columns, ..Plan::clone(plan) });
+                sink(Event::Plan(Arc::clone(plan)));
+            }
+            sink(match parsed {
+                Parsed::Row(row) => Event::Row(row),
+                Parsed::Refused(refused) => Event::Refused(refused),
+            });
+        }
+    }
+}
+
+fn give(split: Split, sink: &mut dyn FnMut(Event)) {
+    match split {
+        // The header was read from the sample; here it only sets the width.
+        Split::Header(_) => {}
+        Split::Row(row) => sink(Event::Row(row)),
+        Split::Refused(refused) => sink(Event::Refused(refused)),
+    }
+}
+
+/// Finds the plan in a sample; `None` if it does not hold the whole header row.
+fn find(sample: &[u8], whole: bool, options: &Options) -> Result<Option<Found>, FileFault> {
+    let detected = encoding::detect(sample, options.charset, whole);
+    let mut lines = sample_lines(sample, detected, whole);
+    let format = match options.format {
+        WantedFormat::Csv => Format::Csv,
+        WantedFormat::Jsonl => jsonl::detect(&lines).unwrap_or(Format::Jsonl),
+        WantedFormat::Auto => jsonl::detect(&lines).unwrap_or(Format::Csv),
+    };
+    let sep = lines.first().and_then(dialect::sep_line).filter(|_| format == Format::Csv);
+    let sep_line = sep.is_some();
+    lines.drain(..usize::from(sep_line));
+    let plan = Plan {
+        format,
+        charset: detected.charset,
+        dialect: Dialect::RFC_4180,
+        header: !options.wanted.without_header(),
+        columns: Vec::new(),
+    };
+    let plan = match format {
+        Format::Csv => csv_plan(plan, &lines, sep, whole, options)?,
+        _ => Some(jsonl_plan(plan, &lines, options)?),
+    };
+    Ok(plan.map(|plan| Found { plan, bom_bytes: detected.bom_bytes, sep_line }))
+}
+
+fn sample_lines(sample: &[u8], detected: encoding::Detected, whole: bool) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut reader = LineReader::new(detected.charset, detected.bom_bytes as u64);
+    let text = sample.get(detected.bom_bytes..).unwrap_or_default();
+    reader.push(text, &mut |line| lines.push(line));
+    if whole {
+        reader.finish(&mut |line| lines.push(line));
+    }
+    lines
+}
+
+fn csv_plan(
+    plan: Plan,
+    lines: &[Line],
+    sep: Option<u8>,
+    whole: bool,
+    options: &Options,
+) -> Result<Option<Plan>, FileFault> {
+    let dialect = dialect::detect(lines, sep);
+    let (mut head, mut rows) = (None, Vec::new());
+    let mut splitter = Splitter::new(dialect, Width::OfHeader, 1);
+    let mut sink = |split: Split| match split {
+        Split::Header(cells) => {
+            head.get_or_insert(cells);
+        }
+        Split::Row(RawRow { body: RawBody::Cells(cells), .. }) => rows.push(cells),
+        _ => {}
+    };
+    for line in lines {
+        splitter.push(line.clone(), &mut sink);
+    }
+    if whole {
+        splitter.finish(&mut sink);
+    }
+    // An unreadable first row and a file without rows are the same to the caller.
+    let Some(head) = head else {
+        return if whole { Err(FileFault::NoHeaderRow) } else { Ok(None) };
+    };
+    let head = head.ok_or(FileFault::NoHeaderRow)?;
+    if plan.header && !header::is_header_row(&head) {
+        return Err(FileFault::NoHeaderRow);
+    }
+    let headers = if plan.header {
+        head.iter().map(|(_, cell)| cell.unwrap_or_default().into()).collect()
+    } else {
+        index_headers(head.len())
+    };
+    let columns = mapping::map(&headers, &options.wanted, &rows)?;
+    Ok(Some(Plan { dialect, columns, ..plan }))
+}
+
+/// Headers of a file that has none: the index of each column.
+fn index_headers(columns: usize) -> Vec<Personal> {
+    (0..columns).map(|index| Personal::new(index.to_string())).collect()
+}
+
+fn jsonl_plan(plan: Plan, lines: &[Line], options: &Options) -> Result<Plan, FileFault> {
+    if plan.format == Format::Export {
+        return Ok(plan);
+    }
+    let mut reader = JsonLines::new(plan.format, Wanted::Nothing, Vec::new(), 1);
+    let mut rows: Vec<Cells> = Vec::new();
+    for line in lines {
+        if let Some(Parsed::Row(RawRow { body: RawBody::Cells(cells), .. })) = reader.take(line) {
+            rows.push(cells);
+        }
+    }
+    let headers: Vec<Personal> =
+        reader.columns().iter().map(|column: &Column| column.header.clone()).collect();
+    let columns = mapping::map(&headers, &options.wanted, &rows)?;
+    Ok(Plan { columns, ..plan })
+}
