@@ -41,7 +41,7 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         tls: None,
         limits: LimitsConfig::default(),
     };
-    FileRoot::create(&data.join("root.key"), &SystemEntropy).context("root key")?;
+    FileRoot::create(&data.join("root.key")).context("root key")?;
     let operator = make_operator_key(&SystemEntropy).context("operator key")?;
     write_new(&data.join("operator.key"), operator.expose().as_bytes(), 0o600)?;
     let text = toml::to_string(&config).context("configuration")?;

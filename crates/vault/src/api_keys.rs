@@ -6,7 +6,7 @@ use leadvault_domain::{
 };
 use leadvault_ledger::{EntryDraft, LogOperation, Op, ResourceType};
 use leadvault_store::{
-    ApiKeyRow, BumpState, InsertApiKey, InsertPrincipal, RevokeApiKey, TenantScope, Write,
+    ApiKeyRow, BumpState, InsertApiKey, InsertPrincipal, PrincipalRow, RevokeApiKey, TenantScope, Write,
 };
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +124,7 @@ pub(crate) async fn verify(cell: &Cell, shown: &ShownKey) -> Result<Caller, Faul
     let row = row.ok_or(Fault::Unauthenticated)?;
     let now = cell.clock().now();
     let expired = row.expires_at.is_some_and(|at| at <= now);
-    let genuine = leadvault_crypto::constant_time_eq(&row.secret_sha256, &shown.secret_hash);
+    let genuine = leadvault_crypto::constant_time_eq(&row.secret_hash, &shown.secret_hash);
     if !genuine || expired || row.revoked_at.is_some() {
         return Err(Fault::Unauthenticated);
     }
@@ -182,7 +182,7 @@ async fn store(
     entry: EntryDraft,
 ) -> Result<(MadeKey, leadvault_ledger::CommittedReceipt), Refusal> {
     let id = ApiKeyId::make(cell.clock(), cell.entropy())?;
-    let (secret, secret_sha256) = make_key(cell.region(), room.no, id, cell.entropy())?;
+    let (secret, secret_hash) = make_key(cell.region(), room.no, id, cell.entropy())?;
     let principal = principal(cell, room, new.principal.trim()).await?;
     let meta = KeyMeta { name: new.name.clone(), principal: new.principal.clone() };
     let meta = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("key meta"))?;
@@ -190,11 +190,12 @@ async fn store(
     let at = cell.clock().now();
     let row = ApiKeyRow {
         id,
-        secret_sha256,
+        secret_hash,
+        employer: Employer::Tenant,
         role: new.role,
         principal,
         country: new.country,
-        meta: sealed,
+        meta: Some(sealed),
         default_instruction: new.default_instruction,
         default_purpose: new.default_purpose,
         datasets: new.datasets.clone(),
@@ -230,13 +231,21 @@ async fn principal(cell: &Cell, room: &Room, word: &str) -> Result<PrincipalId, 
     let own = room.ring()?.system(room.control().own_leaf)?;
     let label = own.hmac("LV1-PRN", &[word.as_bytes()]);
     let scope = TenantScope(room.no);
-    if let Some(id) = cell.data().find_principal(scope, label).await? {
-        return Ok(id);
+    if let Some(row) = cell.data().find_principal(scope, label).await? {
+        return Ok(row.id);
     }
     let id = PrincipalId::make(cell.clock(), cell.entropy())?;
-    cell.data().apply(scope, InsertPrincipal { label, id }).await?;
+    let row = PrincipalRow {
+        id,
+        handle: label,
+        created_at: cell.clock().now(),
+        expires_at: None,
+        name: None,
+    };
+    cell.data().apply(scope, InsertPrincipal { row }).await?;
     // Somebody else may have been first with the same word.
-    Ok(cell.data().find_principal(scope, label).await?.ok_or(Fault::Internal("principal"))?)
+    let row = cell.data().find_principal(scope, label).await?;
+    Ok(row.ok_or(Fault::Internal("principal"))?.id)
 }
 
 /// The keys of the tenant that live.
@@ -255,8 +264,12 @@ pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<KeyView>> {
             continue;
         }
         // With the keys suspended the list still works; names wait until they are back.
-        let meta = system::open(&room, leadvault_crypto::Kind::Small, row.id.bytes(), &row.meta)
-            .ok()
+        let meta = row
+            .meta
+            .as_ref()
+            .and_then(|m| {
+                system::open(&room, leadvault_crypto::Kind::Small, row.id.bytes(), m).ok()
+            })
             .and_then(|plain| serde_json::from_slice::<KeyMeta>(&plain).ok())
             .unwrap_or(KeyMeta { name: String::new(), principal: String::new() });
         views.push(KeyView {

@@ -9,12 +9,13 @@ use std::sync::{Arc, RwLock};
 
 use leadvault_domain::{Clock, Country, Entropy, Region, TenantId, TenantNo, TenantState};
 use leadvault_keys::{KeyServices, RootKey, Slot, TenantKeys};
-use leadvault_ledger::{Journal, LogKeys};
+use leadvault_ledger::{DirSource, Journal, LogKeys, OPERATOR_LOG};
 use leadvault_store::{DataStore, KeyStore, LogFiles};
 
 use crate::control;
 use crate::credential::{Credential, ShownKey, is_operator};
 use crate::error::{Fault, Refusal};
+use crate::publisher::Publisher;
 use crate::room::Room;
 
 /// What a cell is made of. The composition root makes each part once.
@@ -63,6 +64,7 @@ impl std::fmt::Debug for CellParts {
 pub struct Cell {
     parts: CellParts,
     journal: Journal<DataStore>,
+    publisher: Publisher,
     rooms: RwLock<HashMap<TenantNo, Arc<Room>>>,
 }
 
@@ -93,7 +95,7 @@ impl Cell {
             Arc::clone(&parts.log_keys),
             Arc::clone(&parts.clock),
         );
-        Self { parts, journal, rooms: RwLock::new(HashMap::new()) }
+        Self { parts, journal, publisher: Publisher::new(), rooms: RwLock::new(HashMap::new()) }
     }
 
     /// The clock.
@@ -121,6 +123,34 @@ impl Cell {
 
     pub(crate) fn journal(&self) -> &Journal<DataStore> {
         &self.journal
+    }
+
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The origin of a log.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for a log this cell does not keep.
+    pub(crate) fn origin(&self, log: TenantNo) -> Result<Arc<str>, Fault> {
+        self.parts.log_keys.origin_of(log).ok_or(Fault::NotFound)
+    }
+
+    /// The tenant of a log; `None` for the operator's.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for a log this cell does not keep.
+    pub(crate) fn log_owner(&self, log: TenantNo) -> Result<Option<TenantId>, Fault> {
+        if log == OPERATOR_LOG { Ok(None) } else { Ok(Some(self.room(log)?.id)) }
+    }
+
+    /// The files of a log.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] for a log this cell does not keep.
+    pub(crate) fn log_dir(&self, log: TenantNo) -> Result<DirSource, Fault> {
+        Ok(self.parts.log_files.source(self.log_owner(log)?))
     }
 
     pub(crate) fn fail_point(&self, name: &'static str) {

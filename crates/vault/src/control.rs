@@ -7,7 +7,7 @@ use leadvault_crypto::Kind;
 use leadvault_domain::{
     Agreement, Category, Country, DatasetId, FieldNo, Instruction, InstructionStatus, Regime,
 };
-use leadvault_store::TenantScope;
+use leadvault_store::{DatasetState, TenantScope};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
@@ -106,7 +106,8 @@ async fn load_instructions(
 ) -> Result<Vec<Instruction>, Refusal> {
     let mut instructions = Vec::new();
     for row in cell.data().list_instructions(scope).await? {
-        let plain = system::open(room, Kind::Instruction, row.id.bytes(), &row.body)?;
+        let Some(body) = &row.body else { continue };
+        let plain = system::open(room, Kind::Instruction, row.id.bytes(), body)?;
         let mut instruction: Instruction =
             serde_json::from_slice(&plain).map_err(|_| Fault::Internal("instruction"))?;
         // The row's status is the present one; the body keeps the one it was sealed with.
@@ -124,14 +125,15 @@ async fn load_datasets(
 ) -> Result<HashMap<DatasetId, Arc<DatasetControl>>, Refusal> {
     let mut datasets = HashMap::new();
     for row in cell.data().list_datasets(scope).await? {
-        let plain = system::open(room, Kind::Small, row.id.bytes(), &row.meta)?;
+        let (DatasetState::Active, Some(sealed)) = (row.state, row.meta) else { continue };
+        let plain = system::open(room, Kind::Small, row.id.bytes(), &sealed)?;
         let meta: DatasetMeta =
             serde_json::from_slice(&plain).map_err(|_| Fault::Internal("dataset"))?;
         let control = DatasetControl {
             no: row.no,
             id: row.id,
             tree: row.tree,
-            meta: row.meta,
+            meta: sealed,
             name: meta.name,
             default_region: meta.default_region,
             origin: meta.origin,

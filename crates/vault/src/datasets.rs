@@ -7,7 +7,7 @@ use leadvault_domain::{Category, DatasetId, FieldNo, Operation, Regime, Role, Te
 use leadvault_keys::Change;
 use leadvault_ledger::{LogOperation, Op, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
-use leadvault_store::{BumpState, DatasetRow, InsertDataset, TenantScope, UpdateDataset, Write};
+use leadvault_store::{BumpState, DatasetRow, DatasetState, InsertDataset, Sealed, TenantScope, UpdateDataset, Write};
 use serde::Deserialize;
 
 use crate::call::{Answer, Call, Outcome};
@@ -95,7 +95,15 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
     let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("dataset"))?;
     let sealed = system::seal_new(cell, room.keys()?, id.bytes(), &plain).await?;
     let at = cell.clock().now();
-    let row = DatasetRow { no, id, tree: FIRST_TREE, meta: sealed, created_at: at };
+    let row = DatasetRow {
+        no,
+        id,
+        tree: FIRST_TREE,
+        state: DatasetState::Active,
+        created_at: at,
+        meta: Some(sealed),
+        columns: None,
+    };
     let entry = cell.administrative(call, operation, on).resource_id(id).dataset(id);
     let write: Write = vec![InsertDataset { row }.into(), BumpState.into()].into();
     let op = Op {
@@ -172,7 +180,7 @@ async fn classify_once(
         .fields([field])
         .categories([category]);
     let write: Write =
-        vec![UpdateDataset { no: known.no, meta: sealed }.into(), BumpState.into()].into();
+        vec![UpdateDataset { row: row_of(&known, sealed) }.into(), BumpState.into()].into();
     let op = Op {
         log: room.no,
         entry: entry.finish()?,
@@ -184,6 +192,19 @@ async fn classify_once(
     cell.reload(room).await?;
     let now = room.control().dataset(dataset)?;
     Ok(Answer::stamped(DatasetView::from(&*now), &receipt))
+}
+
+/// The row of a dataset with other sealed texts.
+fn row_of(known: &DatasetControl, meta: Sealed) -> DatasetRow {
+    DatasetRow {
+        no: known.no,
+        id: known.id,
+        tree: known.tree,
+        state: DatasetState::Active,
+        created_at: known.created_at,
+        meta: Some(meta),
+        columns: None,
+    }
 }
 
 /// The sealed part of a dataset with other columns or headers.

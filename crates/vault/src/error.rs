@@ -30,7 +30,7 @@ pub struct Question {
     /// Index of the column, from 0.
     pub column: usize,
     /// Names of the fields it may be.
-    pub choices: Vec<&'static str>,
+    pub choices: Vec<String>,
 }
 
 /// What is wrong with a call.
@@ -178,19 +178,43 @@ impl From<Fault> for Refusal {
     }
 }
 
-macro_rules! from_below {
-    ($($error:ty => $where:literal),* $(,)?) => {$(
+macro_rules! refusal_from {
+    ($($error:ty),* $(,)?) => {$(
         impl From<$error> for Refusal {
             fn from(error: $error) -> Self { Fault::from(error).into() }
         }
     )*};
 }
-from_below! {
-    leadvault_ledger::JournalError => "journal",
-    leadvault_keys::KeyError => "keys",
-    leadvault_store::StoreError => "store",
-    leadvault_ledger::EntryError => "entry",
-    leadvault_domain::EntropyFailed => "entropy",
+refusal_from!(
+    leadvault_ledger::JournalError,
+    leadvault_keys::KeyError,
+    leadvault_store::StoreError,
+    leadvault_ledger::EntryError,
+    leadvault_domain::EntropyFailed,
+);
+
+impl From<leadvault_store::StoreError> for Fault {
+    fn from(error: leadvault_store::StoreError) -> Self {
+        match error {
+            leadvault_store::StoreError::Unwritable => Self::JournalUnwritable,
+            leadvault_store::StoreError::Unavailable => Self::NotReady,
+            other => Self::Internal(other.code()),
+        }
+    }
+}
+
+impl From<leadvault_keys::KeyError> for Fault {
+    fn from(error: leadvault_keys::KeyError) -> Self {
+        use leadvault_keys::{KeyError as K, RootError};
+        match error {
+            K::Punctured(_) => Self::NotFound,
+            K::Disabled | K::Root(RootError::Disabled) => Self::Denied(DecisionCode::KeyDisabled),
+            K::Root(_) => Self::Denied(DecisionCode::KeyUnreachable),
+            K::Destroyed => Self::Denied(DecisionCode::KeyDestroyed),
+            K::Unsealable => Self::TooLarge,
+            other => Self::Internal(other.code()),
+        }
+    }
 }
 
 impl From<leadvault_domain::EntropyFailed> for Fault {

@@ -72,15 +72,6 @@ impl Permit {
     }
 }
 
-/// Whether an act opens, seals, locates or tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NeedsKey {
-    /// It does: a key that is not active denies it.
-    Yes,
-    /// It does not.
-    No,
-}
-
 /// Starts an entry of a tenant's API call.
 fn draft(
     call: &Call,
@@ -119,21 +110,6 @@ impl Cell {
         ask: &Ask,
         on: ResourceType,
     ) -> Result<Permit, Refusal> {
-        self.permit_with(room, call, ask, on, NeedsKey::Yes).await
-    }
-
-    /// As [`Cell::permit`], for an act that works with or without the tenant's key.
-    ///
-    /// # Errors
-    /// As [`Cell::permit`].
-    pub(crate) async fn permit_with(
-        &self,
-        room: &Room,
-        call: &Call,
-        ask: &Ask,
-        on: ResourceType,
-        needs: NeedsKey,
-    ) -> Result<Permit, Refusal> {
         let control = room.control();
         let at = self.clock().now();
         let mut instructions = std::sync::Arc::clone(&control.instructions);
@@ -151,7 +127,7 @@ impl Cell {
             std::sync::Arc::make_mut(&mut instructions).extend(prohibits);
         }
         let ask = Ask { named, ..ask.clone() };
-        self.decide(room, call, &ask, &instructions, at, on, needs).await
+        self.decide(room, call, &ask, &instructions, at, on).await
     }
 
     async fn decide(
@@ -162,11 +138,10 @@ impl Cell {
         instructions: &[Instruction],
         at: Timestamp,
         on: ResourceType,
-        needs: NeedsKey,
     ) -> Result<Permit, Refusal> {
         let control = room.control();
         let actor = policy::Actor::from(&call.caller);
-        let facts = self.facts(room, &control, ask, call, at, needs);
+        let facts = self.facts(room, &control, ask, call, at);
         let operation = ask.operations.first().copied().unwrap_or(Operation::Read);
         let verdict = policy::decide(
             ask,
@@ -221,19 +196,17 @@ impl Cell {
         ask: &Ask,
         call: &Call,
         at: Timestamp,
-        needs: NeedsKey,
     ) -> policy::Facts {
         let candidate = ask.named.map(|n| n.id).or(call.caller.default_instruction);
         policy::Facts {
             tenant: room.id,
             tenant_state: control.state,
             key_state: self.key_state(room, control),
-            needs_key: needs == NeedsKey::Yes,
             agreement_in_force: control.agreement_in_force,
             agreement: Some(control.agreement.clone()),
             store_places: control.store.clone(),
             calls_last_hour: candidate.map_or(0, |id| room.calls_this_hour(id, at)),
-            ..policy::Facts::active(room.id)
+            ..policy::Facts::default_for(room.id)
         }
     }
 

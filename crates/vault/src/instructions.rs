@@ -85,12 +85,11 @@ fn make_draft(
     Ok(drafted)
 }
 
-fn refuse_draft(errors: Vec<policy::DraftError>) -> Fault {
-    if errors.iter().any(|e| e.code == policy::DraftCode::FilterLabelUnknown) {
+fn refuse_draft(error: policy::DraftError) -> Fault {
+    if error.code == policy::DraftCode::FilterLabelUnknown {
         return Fault::FilterLabelUnknown;
     }
-    let places = errors.iter().map(|e| Pointed::new(e.pointer.to_string(), e.code.as_str()));
-    Fault::Invalid(places.collect())
+    Fault::Invalid(vec![Pointed::new(error.pointer.to_string(), error.code.as_str())])
 }
 
 /// In the states restricted and closing only what narrows may be drafted or activated.
@@ -119,13 +118,40 @@ async fn insert(
         id: instruction.id,
         version: instruction.version,
         status: instruction.status,
-        body,
+        body: Some(body),
+        hash: hash_bytes(&instruction.hash)?,
+        created_at: instruction.created_at.unwrap_or_else(|| cell.clock().now()),
+        activated_at: None,
     };
     let mut writes: Vec<Write> = vec![InsertInstruction { row }.into(), BumpState.into()];
     writes.extend(with);
     let receipt = commit(cell, room, instruction, entry, writes.into()).await?;
     cell.reload(room).await?;
     Ok(receipt)
+}
+
+/// The write that moves a version from one status to another.
+fn status_change(
+    cell: &Cell,
+    instruction: &Instruction,
+    from: InstructionStatus,
+    to: InstructionStatus,
+) -> Write {
+    let activated = to == InstructionStatus::Active && from == InstructionStatus::Draft;
+    UpdateInstruction {
+        id: instruction.id,
+        version: instruction.version,
+        from,
+        to,
+        activated_at: activated.then(|| cell.clock().now()),
+        body: None,
+    }
+    .into()
+}
+
+fn hash_bytes(hash: &str) -> Result<[u8; 32], Fault> {
+    let bytes = hex::decode(hash).ok().and_then(|b| b.try_into().ok());
+    bytes.ok_or(Fault::Internal("hash"))
 }
 
 async fn commit(
@@ -208,11 +234,13 @@ pub async fn activate(
     active.status = InstructionStatus::Active;
     active.signature = Some(cell.sign_instruction(&active.hash));
     let mut writes: Vec<Write> =
-        vec![UpdateInstruction { id, version, status: InstructionStatus::Active }.into()];
+        vec![status_change(cell, &active, InstructionStatus::Draft, InstructionStatus::Active)];
     let before = versions.iter().filter(|i| i.version != version && !control::is_final(i.status));
-    writes.extend(before.filter(|i| i.status != InstructionStatus::Draft).map(|i| {
-        UpdateInstruction { id, version: i.version, status: InstructionStatus::Superseded }.into()
-    }));
+    writes.extend(
+        before
+            .filter(|i| i.status != InstructionStatus::Draft)
+            .map(|i| status_change(cell, i, i.status, InstructionStatus::Superseded)),
+    );
     writes.push(BumpState.into());
     let receipt = commit(cell, &room, &active, entry, writes.into()).await?;
     cell.reload(&room).await?;
@@ -235,14 +263,17 @@ async fn replace_body(
     let plain = canonical(instruction)?;
     let record = instruction.id.bytes();
     let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
-    let write = leadvault_store::ReplaceInstructionBody {
+    let write = UpdateInstruction {
         id: row.id,
         version: row.version,
-        body,
+        from: row.status,
+        to: row.status,
+        activated_at: None,
+        body: Some(body),
     };
     let write: Write = vec![write.into(), BumpState.into()].into();
     let receipt = commit(cell, room, instruction, entry, write).await?;
-    system::erase(room, &[row.body.leaf]).await?;
+    system::erase(room, &row.body.iter().map(|b| b.leaf).collect::<Vec<_>>()).await?;
     cell.reload(room).await?;
     Ok(receipt)
 }
@@ -352,7 +383,7 @@ async fn change_with(
     let mut changed = (*live).clone();
     changed.status = status;
     let mut writes: Vec<Write> =
-        vec![UpdateInstruction { id, version: changed.version, status }.into(), BumpState.into()];
+        vec![status_change(cell, live, live.status, status), BumpState.into()];
     writes.extend(with);
     let receipt = commit(cell, room, &changed, entry, writes.into()).await?;
     cell.reload(room).await?;

@@ -1,5 +1,54 @@
-//! The use cases: the only place where decision, receipt, key and row meet.
+//! The use cases: the only place where decision, receipt, key and row meet. One file each.
+//!
+//! Read [`leads::reveal`] first: it is the story every other file varies. A call comes in with its
+//! circumstances ([`Call`]); the gate decides and journals; keys open what the receipt covers; the answer
+//! carries the place of its entry ([`Answer`]), a refusal too ([`Refusal`]).
 
-mod import;
+pub mod api_keys;
+pub mod datasets;
+pub mod export;
+pub mod import;
+pub mod instructions;
+pub mod leads;
+pub mod log;
+pub mod notices;
+pub mod operations;
+pub mod recover;
+pub mod shred;
+pub mod tenant_settings;
+pub mod tenants;
+
+mod body;
+mod call;
+mod canonical;
+mod cell;
+mod control;
+mod credential;
+mod cursor;
+mod error;
+mod exit;
+mod gate;
+mod idempotency;
+mod instruction_body;
+mod jobs;
 mod lead_codec;
 mod mask;
+mod operator;
+mod publisher;
+mod restore;
+mod room;
+mod system;
+
+pub use body::parse_body;
+pub use call::{Answer, Call, Outcome, Stamp};
+pub use cell::{Cell, CellParts, Readiness};
+pub use credential::{Credential, make_operator_key, operator_key_hash};
+pub use error::{Fault, Pointed, Question, Refusal};
+pub use instruction_body::InstructionBody;
+pub use leadvault_policy::Named;
+pub use recover::{StartError, start};
+
+/// SHA-256 over method, path and body: what a request is recognised by.
+pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
+    leadvault_crypto::sha256(parts)
+}

@@ -2,7 +2,7 @@
 
 use leadvault_domain::{NoticeId, Role, Timestamp};
 use leadvault_ledger::{LogOperation, ResourceType};
-use leadvault_store::{AcknowledgeNotice, InsertNotice, NoticeRow, Outcome as Written, TenantScope, Write};
+use leadvault_store::{AcknowledgeNotice, InsertNotice, NoticeState, Outcome as Written, TenantScope, Write};
 
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
@@ -54,14 +54,7 @@ pub struct NoticeView {
 /// [`Fault::Internal`] without randomness.
 pub(crate) fn write(cell: &Cell, kind: NoticeKind) -> Result<Write, Refusal> {
     let id = NoticeId::make(cell.clock(), cell.entropy())?;
-    let row = NoticeRow {
-        id,
-        kind: kind.as_str().to_owned(),
-        at: cell.clock().now(),
-        acknowledged: false,
-        index: None,
-    };
-    Ok(InsertNotice { row }.into())
+    Ok(InsertNotice { id, kind: kind.as_str(), at: cell.clock().now() }.into())
 }
 
 /// The notices of the tenant, newest first; `acknowledged` narrows them.
@@ -76,15 +69,15 @@ pub async fn list(
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller, Role::Auditor];
     cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant).await?;
-    let rows = cell.data().list_notices(TenantScope(room.no)).await?;
+    let rows = cell.data().list_notices(TenantScope(room.no), None).await?;
     let views = rows
         .into_iter()
-        .filter(|row| acknowledged.is_none_or(|a| row.acknowledged == a))
+        .filter(|row| acknowledged.is_none_or(|a| (row.state == NoticeState::Acknowledged) == a))
         .map(|row| NoticeView {
             id: row.id,
             kind: row.kind,
             at: row.at,
-            acknowledged: row.acknowledged,
+            acknowledged: row.state == NoticeState::Acknowledged,
             index: row.index,
         })
         .collect();

@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use leadvault_domain::{
-    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, Instruction, InstructionId,
+    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction, InstructionId,
     KeyState, Place, Region, Regime, TenantId, TenantNo, TenantState, Timestamp,
 };
 use leadvault_keys::{Keyring, TenantKeys};
 use leadvault_ledger::Generations;
 use leadvault_store::Sealed;
 
-use crate::error::Fault;
+use crate::cell::Cell;
+use crate::control;
+use crate::error::{Fault, Refusal};
+use crate::import::job::KnownImports;
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,7 @@ pub(crate) struct Room {
     pub(crate) keys: Option<TenantKeys>,
     control: ArcSwap<Control>,
     calls: Mutex<HashMap<InstructionId, HourCount>>,
+    imports: Mutex<KnownImports>,
 }
 
 /// Calls under one instruction in one hour.
@@ -134,7 +138,29 @@ impl Room {
             keys,
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),
+            imports: Mutex::new(KnownImports::new()),
         }
+    }
+
+    /// Loads a tenant: its control state under its keys.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn load(
+        cell: &Cell,
+        id: TenantId,
+        no: TenantNo,
+        keys: Option<TenantKeys>,
+    ) -> Result<Self, Refusal> {
+        let room = Self::new(id, no, keys, control::load_with(cell, id, no, None).await?);
+        let control = control::load(cell, &room).await?;
+        if control.key_state != KeyState::Active {
+            if let Some(keys) = &room.keys {
+                keys.purge();
+            }
+        }
+        room.set_control(control);
+        Ok(room)
     }
 
     /// The control state as last read.
@@ -161,6 +187,18 @@ impl Room {
     /// [`Fault::Denied`] with the code of the key's state.
     pub(crate) fn ring(&self) -> Result<Arc<Keyring>, Fault> {
         Ok(self.keys()?.ring()?)
+    }
+
+    /// The id of an import by its number, if it was looked up before.
+    pub(crate) fn known_import(&self, no: u32) -> Option<ImportId> {
+        let imports = self.imports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        imports.get(&no).copied()
+    }
+
+    /// Remembers the id of an import.
+    pub(crate) fn remember_import(&self, no: u32, id: ImportId) {
+        let mut imports = self.imports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        imports.insert(no, id);
     }
 
     /// Calls under an instruction in the running hour; counts this one in.

@@ -9,20 +9,19 @@ use std::sync::Arc;
 
 use leadvault_crypto::age;
 use leadvault_domain::{
-    Agreement, Country, DatasetNo, KeyState, PrincipalId, Region, Role, Sensitive, TenantId,
-    TenantState,
+    Agreement, Country, KeyState, Region, Sensitive, TenantId, TenantState,
 };
 use leadvault_keys::TenantKeys;
 use leadvault_ledger::{
-    EntryDraft, LogOperation, OPERATOR_LOG, Op, ReasonOf, ResourceType,
+    LogOperation, Op, ResourceType,
 };
-use leadvault_store::{InsertTenant, TenantRow, TenantScope};
+use leadvault_store::{InsertTenant, TenantRow};
 use serde::{Deserialize, Serialize};
 
-use crate::api_keys::{self, NewKey};
+use crate::api_keys;
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
-use crate::control::{self, TenantFacts};
+use crate::control::TenantFacts;
 use crate::error::{Fault, Pointed, Refusal};
 use crate::operator;
 use crate::room::Room;

@@ -148,3 +148,29 @@ fn with_cells(
     };
     checked
 }
+
+/// Merges the values of an imported row into a lead that is there; whether anything was changed.
+///
+/// # Errors
+/// Denials as decided; what keys, store and journal say.
+pub(crate) async fn merge_row(
+    cell: &Cell,
+    call: &Call,
+    room: &Arc<Room>,
+    id: LeadId,
+    fields: &leadvault_domain::Fields,
+) -> Result<bool, Refusal> {
+    let changes: Vec<_> = fields
+        .iter()
+        .filter(|(field, _)| **field != FieldNo::ORIGINAL)
+        .map(|(field, value)| (*field, Some(value.clone())))
+        .collect();
+    let Ok((row, _)) = find(cell, call, room, id).await else { return Ok(false) };
+    match change_once(cell, call, room, id, row.version, &changes).await {
+        Ok(_) => Ok(true),
+        Err(refusal) if matches!(refusal.fault, Fault::VersionConflict | Fault::NotFound) => {
+            Ok(false)
+        }
+        Err(other) => Err(other),
+    }
+}

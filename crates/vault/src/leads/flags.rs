@@ -52,7 +52,7 @@ async fn restrict_once(
         .entry_as(call, LogOperation::FlagChange, on)
         .dataset(dataset.id)
         .refs([located.reference()]);
-    let write = UpdateLabels { id: row.id, base: None, set, clear, updated: permit.at };
+    let write = UpdateLabels { id: row.id, base: None, set, clear };
     let asserted = Some(permit.read_generations());
     let (receipt, outcome) = cell.commit_write(room, entry, None, asserted, write).await?;
     match outcome {

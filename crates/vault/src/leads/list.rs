@@ -95,7 +95,7 @@ async fn open_page(
     let mut located = Vec::with_capacity(rows.len());
     for row in rows {
         let Ok(home) = dataset_of(room, call.caller.datasets.as_ref(), &row) else { continue };
-        if !permit.rows.covers(&policy_row(&row, home.id)) {
+        if permit.rows.denial(&policy_row(&row, home.id)).is_some() {
             continue;
         }
         match locate(&ring, &row) {
@@ -132,11 +132,10 @@ async fn open_page(
 /// What the rows of a set are tested against.
 pub(crate) fn policy_row(row: &LeadRow, dataset: DatasetId) -> leadvault_policy::Row {
     leadvault_policy::Row {
-        dataset: Some(dataset),
+        dataset,
         labels: row.labels,
         lead: Some(row.id),
         batch: None,
-        consent_withdrawn: false,
     }
 }
 

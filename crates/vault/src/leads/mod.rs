@@ -13,9 +13,9 @@ pub mod reveal;
 pub mod search;
 
 mod doc;
-mod opened;
+pub(crate) mod opened;
 mod tags;
 mod view;
 
-pub use doc::{LeadDoc, NoteDoc};
+pub use doc::{LeadDoc, LeadPatch, NoteDoc};
 pub use view::{LeadPage, LeadView, NoteView};

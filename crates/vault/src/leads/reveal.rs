@@ -16,7 +16,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::gate::hidden;
-use crate::import;
+use crate::import::job;
 use crate::leads::opened::{category_of, compartments_of, dataset_of, locate, open_parts, opener};
 use crate::leads::view::{LeadView, Shown, shape};
 use crate::room::{DatasetControl, Room};
@@ -72,10 +72,12 @@ async fn reveal_once(
     let shown = fields.map_or(Shown::Masked, Shown::Fields);
     let covered = |f| permit.fields.covers(f, category_of(&dataset, f));
     let (shaped, tags, notes) = shape(&values, shown, covered);
-    let original = named
-        .contains(&FieldNo::ORIGINAL)
-        .then(|| import::rebuild(&dataset.headers, &values));
-    let import = crate::import::job::id_of(cell, room, row.batch).await?;
+    let original = if named.contains(&FieldNo::ORIGINAL) {
+        job::cells_of(cell, room, row.batch, &values).await?
+    } else {
+        None
+    };
+    let import = job::id_of(cell, room, row.batch).await?;
     let view = view_of(&row, &dataset, import, fields.is_none(), shaped);
     Ok(Answer::stamped(LeadView { tags, notes, original, ..view }, &receipt))
 }

@@ -111,7 +111,7 @@ async fn search_once(
     let mut located = Vec::new();
     for row in page {
         let Ok(home) = dataset_of(room, call.caller.datasets.as_ref(), &row) else { continue };
-        if hidden(row.labels) || !permit.rows.covers(&policy_row(&row, home.id)) {
+        if hidden(row.labels) || permit.rows.denial(&policy_row(&row, home.id)).is_some() {
             continue;
         }
         if let Ok(leaf) = locate(&ring, &row) {

@@ -1,0 +1,330 @@
+//! `leadvault serve`: the composition root. Each part of the house is made here, once.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum_server::Handle;
+use leadvault_api::ApiSettings;
+use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
+use leadvault_domain::{Clock, Entropy, Timestamp};
+use leadvault_keys::{
+    FailPoint, KeyServices, RootError, RootKey, Slot, SlotError, WrapContext, restore_from_mirror,
+};
+use leadvault_kms::{DirMirror, FileRoot, FileSlots};
+use leadvault_ledger::LogKeys;
+use leadvault_store::{CellSecretRow, DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
+use leadvault_vault::{CellParts, StartError, operator_key_hash};
+use serde_json::json;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::exit::{Done, Stop};
+use crate::output::print_json;
+
+/// Name of the log signing key among the cell's secrets.
+const SIGNING_KEY: &str = "log-signing-key";
+/// How long open requests may take to end after the signal to stop.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Runs the command until SIGINT or SIGTERM.
+///
+/// # Errors
+/// 2 for a bad configuration, 3 for a refusal of surfaces.md 1, 4 when the address cannot be had.
+pub(crate) fn run(config: &Path) -> Done {
+    let config = Config::read(config)?;
+    start_tracing();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("runtime")
+        .map_err(Stop::Again)?;
+    runtime.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Done {
+    let parts = parts(config).await?;
+    let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
+    let settings = ApiSettings {
+        concurrent_requests: config.limits.concurrent_requests,
+        body_bytes_max: config.limits.body_bytes_max,
+        https: config.tls.is_some(),
+        ..ApiSettings::default()
+    };
+    let router = leadvault_api::router(Arc::clone(&cell), settings);
+    let listen: SocketAddr = config.listen.parse().context("listen: not an address")?;
+    let listener = std::net::TcpListener::bind(listen).context("cannot listen").map_err(Stop::Again)?;
+    listener.set_nonblocking(true).context("cannot listen").map_err(Stop::Again)?;
+    let address = listener.local_addr().context("cannot listen").map_err(Stop::Again)?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let handle = Handle::new();
+    tokio::spawn(stop_on_signal(handle.clone()));
+    print_json(&json!({ "ready": true, "address": format!("{scheme}://{address}") }))?;
+    let service = router.into_make_service();
+    let served = match &config.tls {
+        None => axum_server::from_tcp(listener)
+            .map_err(|e| Stop::Again(e.into()))?
+            .handle(handle)
+            .serve(service)
+            .await,
+        Some(tls) => {
+            let tls = tls_config(&tls.cert_file, &tls.key_file)?;
+            axum_server::from_tcp_rustls(listener, tls)
+                .map_err(|e| Stop::Again(e.into()))?
+                .handle(handle)
+                .serve(service)
+                .await
+        }
+    };
+    served.context("the server ended").map_err(Stop::Again)
+}
+
+/// TLS 1.3 and nothing older (R-130).
+fn tls_config(
+    cert: &Path,
+    key: &Path,
+) -> Result<axum_server::tls_rustls::RustlsConfig, Stop> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certs: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(cert).context("tls.cert_file")?.collect();
+    let key = PrivateKeyDer::from_pem_file(key).context("tls.key_file")?;
+    let mut config =
+        rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+            .with_no_client_auth()
+            .with_single_cert(certs.context("tls.cert_file")?, key)
+            .context("tls")?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(config)))
+}
+
+async fn stop_on_signal(handle: Handle<SocketAddr>) {
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    handle.graceful_shutdown(Some(GRACE));
+}
+
+/// Makes every part of the cell.
+async fn parts(config: &Config) -> Result<CellParts, Stop> {
+    if config.durability.choices.is_empty() {
+        return Err(Stop::Refused {
+            code: "durability_not_chosen",
+            detail: "durability.choices in the configuration is empty".to_owned(),
+        });
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let fail_point = fail_point();
+    let root: Arc<dyn RootKey> = Arc::new(root_key(config)?);
+    let slot: Arc<dyn Slot> = Arc::new(slots(config, &fail_point)?);
+    let options = StoreOptions::default();
+    let data = Arc::new(
+        DataStore::open(&config.data.join("data.db"), options).await.map_err(store_error)?,
+    );
+    let key_store = Arc::new(
+        KeyStore::open(&config.data.join("keys.db"), options).await.map_err(store_error)?,
+    );
+    let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
+        .with_control(Arc::clone(&data) as _)
+        .with_fail_points(Arc::clone(&fail_point));
+    let signing = signing_key(root.as_ref(), &key_store, clock.now()).await?;
+    let log_keys = LogKeys::new(&config.host, signing)
+        .map_err(|_| Stop::Usage(anyhow::anyhow!("host: not a name a log can carry")))?;
+    let operator_key = std::fs::read_to_string(&config.keys.operator_key_file)
+        .context("the operator's key file")?;
+    Ok(CellParts {
+        region: config.region.clone(),
+        country: config.country,
+        data,
+        key_store,
+        services,
+        root,
+        slot,
+        log_keys: Arc::new(log_keys),
+        log_files: LogFiles::new(config.data.join("log")),
+        files_dir: config.data.join("files"),
+        operator_key_hash: operator_key_hash(&operator_key),
+        durability: config.durability.choices.clone(),
+        open_jobs_per_tenant: config.limits.open_jobs_per_tenant,
+        clock,
+        entropy,
+        fail_point,
+    })
+}
+
+fn services(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    root: &Arc<dyn RootKey>,
+    slot: &Arc<dyn Slot>,
+    key_store: &Arc<KeyStore>,
+) -> Result<KeyServices, Stop> {
+    let services = KeyServices::new(
+        Arc::clone(root),
+        Arc::clone(slot),
+        Arc::clone(key_store) as _,
+        Arc::clone(clock),
+        Arc::clone(entropy),
+    );
+    match &config.durability.mirror {
+        None => Ok(services),
+        Some(dir) => {
+            let mirror = DirMirror::open(dir)
+                .map_err(|e| Stop::Again(anyhow::Error::new(e).context("the mirror directory")))?;
+            Ok(services.with_mirror(Arc::new(mirror)))
+        }
+    }
+}
+
+fn root_key(config: &Config) -> Result<FileRoot, Stop> {
+    let path = &config.keys.root_key_file;
+    FileRoot::open(path).map_err(|error| match error {
+        RootError::Mode => Stop::Refused {
+            code: "root_key_mode",
+            detail: format!("{}: group or others may read it; chmod 600", path.display()),
+        },
+        other => Stop::Usage(anyhow::Error::new(other).context(path.display().to_string())),
+    })
+}
+
+fn slots(config: &Config, fail_point: &FailPoint) -> Result<FileSlots, Stop> {
+    let dir = config.data.join("slots");
+    let slots = FileSlots::open(&dir, config.keys.allow_copy_on_write);
+    let slots = slots.map_err(|error| match error {
+        SlotError::OnCow => Stop::Refused {
+            code: "slot_on_cow",
+            detail: format!(
+                "{}: this filesystem may keep overwritten bytes; put the data directory on ext4, XFS \
+                 or tmpfs, or set keys.allow_copy_on_write and live with level E0",
+                dir.display()
+            ),
+        },
+        other => Stop::Again(anyhow::Error::new(other).context("slots")),
+    })?;
+    Ok(slots.with_fail_points(Arc::clone(fail_point)))
+}
+
+/// The cell's log signing key: made at the first start, wrapped by the root, kept in the key store.
+async fn signing_key(
+    root: &dyn RootKey,
+    key_store: &KeyStore,
+    now: Timestamp,
+) -> Result<SigningKey, Stop> {
+    let unwrapped = |e| Stop::Again(anyhow::Error::new::<RootError>(e).context("log signing key"));
+    let rows = key_store.list_cell_secrets(SIGNING_KEY).await.map_err(store_error)?;
+    if let Some(row) = rows.last() {
+        let context = WrapContext::log_signing_key(row.generation);
+        let seed = root.unwrap(&context, &row.wrapped).await.map_err(unwrapped)?;
+        return Ok(SigningKey::from_seed(&seed));
+    }
+    let seed = SecretKey::make(&SystemEntropy).context("randomness")?;
+    let context = WrapContext::log_signing_key(1);
+    let wrapped = root.wrap(&context, &seed).await.map_err(unwrapped)?;
+    let row = CellSecretRow { generation: 1, wrapped, created_at: now };
+    key_store.insert_cell_secret(SIGNING_KEY, &row).await.map_err(store_error)?;
+    Ok(SigningKey::from_seed(&seed))
+}
+
+fn store_error(error: StoreError) -> Stop {
+    match error {
+        StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
+            Stop::Refused { code: "schema_newer", detail: error.to_string() }
+        }
+        other => Stop::Again(anyhow::Error::new(other).context("the store")),
+    }
+}
+
+fn start_error(error: StartError) -> Stop {
+    match error {
+        StartError::Refused { code, detail } => Stop::Refused { code, detail },
+        StartError::Failed(fault) => Stop::Again(anyhow::anyhow!("the cell does not start: {fault}")),
+    }
+}
+
+/// The fail point of the environment variable `LEADVAULT_FAILPOINT`: the process kills itself there, as
+/// a power cut would. For tests of crashes; without the variable nothing happens at any step.
+fn fail_point() -> FailPoint {
+    let Ok(wanted) = std::env::var("LEADVAULT_FAILPOINT") else { return Arc::new(|_| {}) };
+    Arc::new(move |step| {
+        if step == wanted {
+            let pid = rustix::process::getpid();
+            // SIGKILL cannot be handled; should it fail, the step simply goes on.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    })
+}
+
+fn start_tracing() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second subscriber can only exist in tests of this binary; the first one stays.
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// Rebuilds the key store of every tenant from the mirror.
+///
+/// # Errors
+/// 2 without a mirror, 4 where a tenant has no set that opens.
+#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
+pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
+    let mut config = Config::read(config)?;
+    config.durability.mirror = Some(mirror.canonicalize().context("the mirror directory")?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("runtime")
+        .map_err(Stop::Again)?;
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let root: Arc<dyn RootKey> = Arc::new(root_key(&config)?);
+        let slot: Arc<dyn Slot> = Arc::new(slots(&config, &fail_point())?);
+        let path = config.data.join("keys.db");
+        let key_store = KeyStore::open(&path, StoreOptions::default()).await.map_err(store_error)?;
+        let key_store = Arc::new(key_store);
+        let services = services(&config, &clock, &entropy, &root, &slot, &key_store)?;
+        let tenants = slot.list().await.context("slots").map_err(Stop::Again)?;
+        for tenant in tenants {
+            let epoch = restore_from_mirror(&services, tenant).await;
+            let epoch = epoch.with_context(|| tenant.to_string()).map_err(Stop::Again)?;
+            eprintln!("{tenant}: epoch {epoch}");
+        }
+        Ok(())
+    })
+}
+
+/// For the demo: where the filesystem of the slots is refused, accepts it and says what that means.
+///
+/// # Errors
+/// When the configuration cannot be rewritten.
+pub(crate) fn allow_copy_on_write_if_needed(config: &Path) -> anyhow::Result<String> {
+    let parsed = Config::read(config)?;
+    match FileSlots::open(&parsed.data.join("slots"), false) {
+        Ok(_) => Ok("slots on a filesystem that overwrites in place".to_owned()),
+        Err(SlotError::OnCow) => {
+            let text = std::fs::read_to_string(config)?;
+            let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
+            std::fs::write(config, text)?;
+            Ok("level E0: this filesystem may keep overwritten bytes".to_owned())
+        }
+        Err(other) => Err(other.into()),
+    }
+}

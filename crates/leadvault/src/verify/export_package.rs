@@ -1,0 +1,336 @@
+//! `leadvault verify export`: an export package, with nothing but its file, the log's verifier key and, where
+//! it is encrypted, the recipient's identity.
+//!
+//! Checked, in this order: age; the ZIP; the key inside is one of those given; the signature over
+//! `tagmanifest-sha256.txt`; every hash of both manifests, and that the manifests name every file; rows of the
+//! lead files against the description; the log inside and the entry the export was made under; and that as
+//! many leads are in it as the log says were stored and not erased, where the export is of the whole tenant and
+//! the log holds nothing that cannot be counted.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use leadvault_crypto::age::{Decryptor, Identity};
+use leadvault_crypto::{Sha256Stream, minisign};
+use leadvault_ledger::proof::TlogProof;
+use leadvault_ledger::{LogSource, SourceError, Vkey, tree, verify_log};
+use serde_json::Value;
+use zip::ZipArchive;
+
+use crate::exit::{Done, Stop};
+use crate::verify::{Found, read_text};
+
+/// First bytes of an age file.
+const AGE: &[u8] = b"age-encryption.org/v1\n";
+/// Largest tag file or description that is read into memory.
+const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes read at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A check that did not hold, or a file that cannot be read.
+enum Halt {
+    Bad(Found),
+    Stop(Stop),
+}
+
+impl Halt {
+    fn bad(failure: &'static str, at: impl Into<String>) -> Self {
+        Self::Bad(Found::bad(failure, at))
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// 1 when it does not hold, 2 for unreadable input.
+pub(crate) fn run(file: &Path, vkey: &Path, identity: Option<&Path>) -> Done {
+    let vkey = read_text(vkey)?;
+    let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let checked = plain_of(opened, identity).and_then(|plain| check(plain, &vkey));
+    match checked {
+        Ok(()) => Found::good().finish(),
+        Err(Halt::Bad(found)) => found.finish(),
+        Err(Halt::Stop(stop)) => Err(stop),
+    }
+}
+
+/// The ZIP: the file itself, or what is inside of age, in a file that has no name.
+fn plain_of(mut file: File, identity: Option<&Path>) -> Result<File, Halt> {
+    let usage = |error: anyhow::Error| Halt::Stop(Stop::Usage(error));
+    let mut head = [0_u8; AGE.len()];
+    let read = file.read(&mut head).context("cannot read the package").map_err(usage)?;
+    file.seek(SeekFrom::Start(0)).context("cannot read the package").map_err(usage)?;
+    if head.get(..read) != Some(AGE) {
+        return Ok(file);
+    }
+    let Some(identity) = identity else {
+        return Err(usage(anyhow::anyhow!("the package is encrypted: --identity is needed")));
+    };
+    let text = read_text(identity).map_err(Halt::Stop)?;
+    let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
+    let identity: Identity = line
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| usage(anyhow::anyhow!("not an age X25519 identity")))?;
+    let mut decryptor = Decryptor::new(identity);
+    let mut out = unnamed_file().context("cannot make a temporary file").map_err(usage)?;
+    let mut piece = vec![0_u8; PIECE_BYTES];
+    let mut plain = Vec::new();
+    loop {
+        let n = file.read(&mut piece).context("cannot read the package").map_err(usage)?;
+        let Some(bytes) = piece.get(..n).filter(|b| !b.is_empty()) else { break };
+        plain.clear();
+        decryptor.push(bytes, &mut plain).map_err(|_| Halt::bad("decryption_failed", "age"))?;
+        out.write_all(&plain).context("cannot write a temporary file").map_err(usage)?;
+    }
+    plain.clear();
+    decryptor.finish(&mut plain).map_err(|_| Halt::bad("decryption_failed", "age"))?;
+    out.write_all(&plain).context("cannot write a temporary file").map_err(usage)?;
+    out.seek(SeekFrom::Start(0)).context("cannot read a temporary file").map_err(usage)?;
+    Ok(out)
+}
+
+/// A file in the temporary directory that is removed before anything is written to it: it goes when the
+/// process does. The recipient's own machine, at the recipient's wish.
+fn unnamed_file() -> io::Result<File> {
+    let mut name = [0_u8; 16];
+    leadvault_domain::Entropy::fill(&leadvault_crypto::SystemEntropy, &mut name)
+        .map_err(io::Error::other)?;
+    let path = std::env::temp_dir().join(format!("leadvault-{}", hex::encode(name)));
+    let mut options = File::options();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// A package that was opened.
+struct Package {
+    zip: ZipArchive<File>,
+    /// Directory of the package, with its `/`.
+    root: String,
+}
+
+fn check(plain: File, vkey: &str) -> Result<(), Halt> {
+    let mut package = Package::open(plain)?;
+    let keys = Vkey::parse_all(vkey)
+        .context("the verifier key")
+        .map_err(|error| Halt::Stop(Stop::Usage(error)))?;
+    package.signature(&keys)?;
+    package.manifests()?;
+    let leads = package.rows()?;
+    package.log(vkey, &keys, leads)
+}
+
+impl Package {
+    fn open(plain: File) -> Result<Self, Halt> {
+        let zip = ZipArchive::new(plain).map_err(|_| Halt::bad("not_a_package", "zip"))?;
+        let mut roots = zip.file_names().filter_map(|name| name.split_once('/')).map(|(r, _)| r);
+        let root = roots.next().unwrap_or_default().to_owned();
+        let one = zip.file_names().all(|n| n.split_once('/').is_some_and(|(r, _)| r == root));
+        if root.is_empty() || !one {
+            return Err(Halt::bad("not_a_package", "zip"));
+        }
+        Ok(Self { zip, root: format!("{root}/") })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.zip.file_names().filter_map(|n| n.strip_prefix(&self.root));
+        names.map(str::to_owned).collect()
+    }
+
+    /// A file read whole; `None` if there is no such file.
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, Halt> {
+        let full = format!("{}{path}", self.root);
+        let file = match self.zip.by_name(&full) {
+            Ok(file) => file,
+            Err(zip::result::ZipError::FileNotFound) => return Ok(None),
+            Err(_) => return Err(Halt::bad("bad_file", path)),
+        };
+        let mut bytes = Vec::new();
+        let read = file.take(TEXT_BYTES_MAX).read_to_end(&mut bytes);
+        read.map_err(|_| Halt::bad("bad_file", path))?;
+        Ok(Some(bytes))
+    }
+
+    fn text(&mut self, path: &str) -> Result<String, Halt> {
+        let bytes = self.read(path)?.ok_or_else(|| Halt::bad("missing", path))?;
+        String::from_utf8(bytes).map_err(|_| Halt::bad("malformed", path))
+    }
+
+    fn signature(&mut self, keys: &[Vkey]) -> Result<(), Halt> {
+        let at = "tagmanifest-sha256.txt";
+        let (tags, signature) = (self.text(at)?, self.text("tagmanifest-sha256.txt.minisig")?);
+        let verified =
+            keys.iter().any(|k| minisign::verify(k.key(), tags.as_bytes(), &signature).is_ok());
+        if !verified {
+            return Err(Halt::bad("bad_signature", at));
+        }
+        let inside = Vkey::parse_all(&self.text("log.vkey")?);
+        let inside = inside.map_err(|_| Halt::bad("malformed", "log.vkey"))?;
+        let known = |k: &Vkey| keys.iter().any(|g| g.to_string() == k.to_string());
+        if inside.iter().any(known) { Ok(()) } else { Err(Halt::bad("unknown_key", "log.vkey")) }
+    }
+
+    /// Every hash, and that nothing is beside what the manifests name.
+    fn manifests(&mut self) -> Result<(), Halt> {
+        let mut named = BTreeMap::new();
+        for manifest in ["tagmanifest-sha256.txt", "manifest-sha256.txt"] {
+            for (path, digest) in parse_manifest(&self.text(manifest)?, manifest)? {
+                let of_payload = path.starts_with("data/");
+                if of_payload != (manifest == "manifest-sha256.txt") {
+                    return Err(Halt::bad("malformed", manifest));
+                }
+                named.insert(path, digest);
+            }
+        }
+        let unsigned = ["tagmanifest-sha256.txt", "tagmanifest-sha256.txt.minisig"];
+        for path in self.names() {
+            if !named.contains_key(&path) && !unsigned.contains(&path.as_str()) {
+                return Err(Halt::bad("not_in_manifest", path));
+            }
+        }
+        if !named.contains_key("manifest-sha256.txt") {
+            return Err(Halt::bad("not_in_manifest", "manifest-sha256.txt"));
+        }
+        for (path, digest) in named {
+            if self.digest(&path)? != digest {
+                return Err(Halt::bad("bad_hash", path));
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&mut self, path: &str) -> Result<String, Halt> {
+        let full = format!("{}{path}", self.root);
+        let mut file = self.zip.by_name(&full).map_err(|_| Halt::bad("missing", path))?;
+        let mut digest = Sha256Stream::new();
+        let mut piece = vec![0_u8; PIECE_BYTES];
+        loop {
+            let n = file.read(&mut piece).map_err(|_| Halt::bad("bad_file", path))?;
+            let Some(bytes) = piece.get(..n).filter(|b| !b.is_empty()) else { break };
+            digest.update(bytes);
+        }
+        Ok(hex::encode(digest.finish()))
+    }
+
+    /// Rows of the lead files against the description; returns how many leads there are.
+    fn rows(&mut self) -> Result<u64, Halt> {
+        let at = "data/datapackage.json";
+        let text = self.text(at)?;
+        let about: Value = serde_json::from_str(&text).map_err(|_| Halt::bad("malformed", at))?;
+        let mut leads = None;
+        for resource in about["resources"].as_array().into_iter().flatten() {
+            let (Some(path), Some(rows)) = (resource["path"].as_str(), resource["rows"].as_u64())
+            else {
+                continue;
+            };
+            let counted = self.count(&format!("data/{path}"))?;
+            if counted != rows || leads.is_some_and(|n| n != rows) {
+                return Err(Halt::bad("rows_differ", format!("data/{path}")));
+            }
+            leads = Some(rows);
+        }
+        leads.ok_or_else(|| Halt::bad("malformed", at))
+    }
+
+    fn count(&mut self, path: &str) -> Result<u64, Halt> {
+        let full = format!("{}{path}", self.root);
+        let file = self.zip.by_name(&full).map_err(|_| Halt::bad("missing", path))?;
+        let reader = BufReader::with_capacity(PIECE_BYTES, file);
+        let counted = if path.ends_with(".csv") { count_csv(reader) } else { count_lines(reader) };
+        counted.map_err(|_| Halt::bad("bad_file", path))
+    }
+
+    fn log(mut self, vkey: &str, keys: &[Vkey], leads: u64) -> Result<(), Halt> {
+        let mut files = BTreeMap::new();
+        for path in self.names() {
+            if let Some(inside) = path.strip_prefix("data/log/").map(str::to_owned) {
+                let bytes = self.read(&path)?.unwrap_or_default();
+                files.insert(inside, bytes);
+            }
+        }
+        let unreadable = |_: SourceError| Halt::bad("missing", "data/log/checkpoint");
+        let verdict = verify_log(&files, vkey, None).map_err(unreadable)?;
+        if !verdict.ok {
+            let at = verdict.at.unwrap_or_default();
+            return Err(Halt::bad("bad_log", format!("data/log/{at}")));
+        }
+        let at = "access.tlog-proof";
+        let proof = TlogProof::parse(&self.text(at)?).ok_or_else(|| Halt::bad("malformed", at))?;
+        let Some(entry) = entry_at(&files, proof.index, verdict.size) else {
+            return Err(Halt::bad("missing", "data/log/tile/entries"));
+        };
+        if !proof.verify(&tree::leaf_hash(&entry), keys) {
+            return Err(Halt::bad("not_in_log", at));
+        }
+        let entry: Value = serde_json::from_slice(&entry).unwrap_or_default();
+        let root = self.root.trim_end_matches('/');
+        let same = entry["resource"]["id"] == root && entry["operation"] == "export";
+        if !same {
+            return Err(Halt::bad("not_in_log", at));
+        }
+        let whole = entry["resource"]["dataset"].is_null();
+        match live_leads(&files, verdict.size).filter(|_| whole) {
+            Some(live) if live != leads => Err(Halt::bad("leads_differ", "data/datapackage.json")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Path and digest of each line.
+fn parse_manifest(text: &str, at: &str) -> Result<Vec<(String, String)>, Halt> {
+    let line = |line: &str| {
+        let (digest, path) = line.split_once("  ")?;
+        let hex = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        hex.then(|| (path.to_owned(), digest.to_owned()))
+    };
+    text.lines().map(|l| line(l).ok_or_else(|| Halt::bad("malformed", at))).collect()
+}
+
+fn count_lines(mut reader: impl io::BufRead) -> io::Result<u64> {
+    let mut count = 0;
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        count += 1;
+        line.clear();
+    }
+    Ok(count)
+}
+
+/// Rows of an RFC 4180 file without its header.
+fn count_csv(mut reader: impl io::BufRead) -> io::Result<u64> {
+    let (mut rows, mut quoted) = (0_u64, false);
+    loop {
+        let piece = reader.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(rows.saturating_sub(1));
+        }
+        for byte in piece {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\n' if !quoted => rows += 1,
+                _ => {}
+            }
+        }
+        let length = piece.len();
+        reader.consume(length);
+    }
+}
+
+/// The bytes of an entry of the log.
+fn entry_at(files: &impl LogSource, index: u64, size: u64) -> Option<Vec<u8>> {
+    use leadvault_ledger::tile::{TILE_WIDTH, bundle_path, decode_bundle};
+    if index >= size {
+        return None;
+    }
+    let bundle = index / TILE_WIDTH as u64;
+    let first = bundle * TILE_WIDTH as u64;
+    let width = usize::try_from((size - first).min(TILE_WIDTH as u64)).ok()?;
+    let bytes = files.read(&bundle_path(bundle, width)).ok()??;
+    let place = usize::try_from(index - first).ok()?;
+    Some(decode_bundle(&bytes)?.get(place)?.to_vec())
+}

@@ -1,0 +1,14 @@
+//! Jobs that a restart takes up again: exports being rendered, shreds being finished.
+
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::error::Refusal;
+
+/// Takes up every open job of the cell.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
+    crate::shred::resume(cell).await
+}

@@ -1,0 +1,175 @@
+//! The publisher: behind the commit, writes entry bundles, hash tiles and signed checkpoints as immutable
+//! files (protocols.md 2.3). At most one checkpoint a second and log; never in the acknowledging path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leadvault_domain::TenantNo;
+use leadvault_ledger::publish::Tail;
+use leadvault_ledger::tree::Frontier;
+use leadvault_store::{LogTreeRow, TenantScope, UpsertLogTree};
+use tokio::sync::{Mutex, watch};
+
+use crate::cell::Cell;
+use crate::error::{Fault, Refusal};
+
+/// The shortest time between two checkpoints of a log.
+const INTERVAL: Duration = Duration::from_millis(900);
+/// How long a caller waits for its entry to be published before it is told to come back.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Entries read and written at a time: a bundle's width times sixteen keeps memory flat.
+const ENTRIES_MAX: u64 = 4_096;
+
+/// What is published of each log.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    tails: Mutex<HashMap<TenantNo, Tail>>,
+    sizes: watch::Sender<HashMap<TenantNo, u64>>,
+}
+
+impl Publisher {
+    pub(crate) fn new() -> Self {
+        Self { tails: Mutex::new(HashMap::new()), sizes: watch::channel(HashMap::new()).0 }
+    }
+
+    /// Sets where a log stands in its files, when the cell starts.
+    pub(crate) async fn begin(&self, log: TenantNo, tail: Tail) {
+        let size = tail.frontier().size();
+        self.tails.lock().await.insert(log, tail);
+        self.sizes.send_modify(|sizes| {
+            sizes.insert(log, size);
+        });
+    }
+
+    /// Waits until the checkpoint of a log covers `index`.
+    ///
+    /// # Errors
+    /// [`Fault::NotReady`] when it does not within five seconds.
+    pub(crate) async fn covers(&self, log: TenantNo, index: u64) -> Result<(), Fault> {
+        let mut sizes = self.sizes.subscribe();
+        let covered = sizes.wait_for(|sizes| sizes.get(&log).is_some_and(|size| *size > index));
+        match tokio::time::timeout(WAIT_MAX, covered).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Fault::NotReady),
+        }
+    }
+}
+
+/// Publishes for as long as the cell lives.
+pub(crate) async fn run(cell: Arc<Cell>) {
+    let dirty = cell.journal().dirty();
+    loop {
+        for log in dirty.changed().await {
+            if let Err(refusal) = publish(&cell, log).await {
+                tracing::error!(log = log.0, fault = %refusal.fault, "publishing failed");
+                dirty.mark([log]);
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Publishes everything committed to a log so far.
+///
+/// # Errors
+/// What store and files say; whatever was written stays, and is written again equal.
+pub(crate) async fn publish(cell: &Cell, log: TenantNo) -> Result<(), Refusal> {
+    let publisher = cell.publisher();
+    let mut tails = publisher.tails.lock().await;
+    let mut tail = tails.remove(&log).unwrap_or_default();
+    let outcome = advance(cell, log, &mut tail).await;
+    let size = tail.frontier().size();
+    tails.insert(log, tail);
+    if matches!(outcome, Ok(true)) {
+        publisher.sizes.send_modify(|sizes| {
+            sizes.insert(log, size);
+        });
+    }
+    outcome.map(|_| ())
+}
+
+/// Writes what is missing, a checkpoint for each portion; `true` if there was anything.
+async fn advance(cell: &Cell, log: TenantNo, tail: &mut Tail) -> Result<bool, Refusal> {
+    let scope = TenantScope(log);
+    let from = tail.frontier().size();
+    let committed = cell.data().find_log_size(scope).await?;
+    let owner = cell.log_owner(log)?;
+    let origin = cell.origin(log)?;
+    let mut at = from;
+    while at < committed {
+        let to = committed.min(at.saturating_add(ENTRIES_MAX));
+        let entries = entries(cell, scope, at, to).await?;
+        let plan = tail
+            .clone()
+            .plan(entries.iter().map(Vec::as_slice))
+            .map_err(|_| Fault::Internal("tiles"))?;
+        let checkpoint = plan
+            .checkpoint(&cell.parts().log_keys, &origin, cell.clock().now())
+            .map_err(|_| Fault::Internal("checkpoint"))?;
+        let files = plan.files.into_iter().map(|f| (f.path, f.bytes)).collect();
+        cell.parts().log_files.publish(owner, files, checkpoint.bytes.clone()).await?;
+        let row = LogTreeRow {
+            built: plan.tail.frontier().size(),
+            frontier: plan.tail.frontier().to_bytes(),
+            checkpoint: String::from_utf8(checkpoint.bytes).ok(),
+        };
+        cell.data().apply(scope, UpsertLogTree { row }).await?;
+        *tail = plan.tail;
+        at = to;
+    }
+    Ok(committed > from)
+}
+
+/// The bytes of entries `from..to` of a log.
+///
+/// # Errors
+/// [`Fault::Internal`] where the database has a gap.
+pub(crate) async fn entries(
+    cell: &Cell,
+    scope: TenantScope,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut out = Vec::new();
+    let mut at = from;
+    while at < to {
+        let chunks = cell.data().list_chunks(scope, at, to).await?;
+        if chunks.is_empty() {
+            return Err(Fault::Internal("the log has a gap").into());
+        }
+        for chunk in chunks {
+            let end = chunk.end().min(to);
+            let skip = usize::try_from(at.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
+            let take = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            out.extend(chunk.entries.into_iter().skip(skip).take(take));
+            at = end;
+        }
+    }
+    Ok(out)
+}
+
+/// The edge of a log as its files have it: from the stored frontier where that is of the same size, else
+/// from the hashes in the tiles.
+///
+/// # Errors
+/// [`Fault::NotReady`] where files are missing or do not hold together.
+pub(crate) async fn tail_of_files(cell: &Cell, log: TenantNo, size: u64) -> Result<Tail, Fault> {
+    let files = cell.log_dir(log)?;
+    let stored = cell.data().find_log_tree(TenantScope(log)).await.ok().flatten();
+    let stored = stored
+        .filter(|row| row.built == size)
+        .and_then(|row| Frontier::from_bytes(&row.frontier).ok());
+    let frontier = match stored {
+        Some(frontier) => frontier,
+        None => {
+            let reader = leadvault_ledger::tile::TileReader::new(&files, size);
+            let mut frontier = Frontier::default();
+            for index in 0..size {
+                frontier.push(reader.leaf(index).map_err(|_| Fault::NotReady)?);
+            }
+            frontier
+        }
+    };
+    Tail::load(&files, frontier).map_err(|_| Fault::NotReady)
+}

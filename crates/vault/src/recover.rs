@@ -1,0 +1,256 @@
+//! The start of a cell: every log brought up from its files, every key hierarchy settled, every erasure
+//! finished, before the first request is answered (protocols.md 1.2, 2.4).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use leadvault_domain::{TenantId, TenantNo, TenantState};
+use leadvault_keys::{KeyError, sweep_unborn};
+use leadvault_ledger::tile::{bundle_path, decode_bundle};
+use leadvault_ledger::{
+    Checkpoint, Entry, EntryView, LogOperation, LogSource, OPERATOR_LOG, ResourceType, Vkey,
+};
+use leadvault_store::{AppendBundle, TenantScope};
+
+use crate::cell::{Cell, CellParts};
+use crate::control;
+use crate::error::{Fault, Refusal};
+use crate::leads::erase;
+use crate::operator;
+use crate::publisher;
+use crate::room::Room;
+
+/// Entries in a bundle (C2SP tlog-tiles).
+const BUNDLE_WIDTH: u64 = 256;
+/// Entries looked through at a time on the way back to the last erasure.
+const LOOK_BACK: u64 = 4_096;
+
+/// Why a cell does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Refused for safety: exit code 3.
+    Refused {
+        /// `slot_behind_log`, `key_store_behind_slot`, `log_behind_checkpoint`.
+        code: &'static str,
+        /// Tenant and numbers.
+        detail: String,
+    },
+    /// Something below did not work.
+    Failed(Fault),
+}
+
+impl From<Refusal> for StartError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Failed(refusal.fault)
+    }
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<leadvault_store::StoreError> for StartError {
+    fn from(error: leadvault_store::StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn refused(error: KeyError) -> StartError {
+    match error {
+        KeyError::KeyStoreBehindSlot { .. } => {
+            StartError::Refused { code: "key_store_behind_slot", detail: error.to_string() }
+        }
+        KeyError::SlotBehindLog { .. } => {
+            StartError::Refused { code: "slot_behind_log", detail: error.to_string() }
+        }
+        other => StartError::Failed(other.into()),
+    }
+}
+
+/// Starts a cell and everything that runs behind it.
+///
+/// # Errors
+/// [`StartError::Refused`] where starting would break a promise; nothing was changed then but logs that
+/// were brought up.
+pub async fn start(parts: CellParts) -> Result<Arc<Cell>, StartError> {
+    let cell = Arc::new(Cell::new(parts));
+    bring_up(&cell, OPERATOR_LOG).await?;
+    let tenants = cell.data().list_tenants().await?;
+    let known: HashSet<TenantId> = tenants.iter().map(|t| t.id).collect();
+    sweep_unknown(&cell, &known).await?;
+    for tenant in tenants {
+        open_tenant(&cell, tenant.id, tenant.no, tenant.state).await?;
+    }
+    tokio::spawn(publisher::run(Arc::clone(&cell)));
+    cell.journal().dirty().mark(cell.rooms().iter().map(|r| r.no).chain([OPERATOR_LOG]));
+    for room in cell.rooms() {
+        erase::resume(&cell, &room).await?;
+    }
+    crate::jobs::resume(&cell).await?;
+    Ok(cell)
+}
+
+/// Slots of tenants that were never born: a crash between keys and rows.
+async fn sweep_unknown(cell: &Cell, known: &HashSet<TenantId>) -> Result<(), StartError> {
+    let slots = cell.parts().slot.list().await.map_err(|e| Fault::from(KeyError::from(e)))?;
+    for tenant in slots {
+        if !known.contains(&tenant) {
+            sweep_unborn(&cell.parts().services, tenant).await.map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+async fn open_tenant(
+    cell: &Arc<Cell>,
+    id: TenantId,
+    no: TenantNo,
+    state: TenantState,
+) -> Result<(), StartError> {
+    cell.parts().log_keys.add_log(no, id);
+    // The room is needed to find the log's files; its keys come after the log is whole.
+    let bare = Room::new(id, no, None, control::load_with(cell, id, no, None).await?);
+    cell.put_room(Arc::new(bare));
+    let restored = bring_up(cell, no).await?;
+    if state == TenantState::Closed {
+        return Ok(());
+    }
+    let logged = last_forgotten_epoch(cell, no).await?;
+    let keys = cell.open_keys(id, no, logged).await.map_err(refused)?;
+    let room = Room::load(cell, id, no, Some(keys)).await?;
+    let room = Arc::new(room);
+    cell.put_room(Arc::clone(&room));
+    if let Some(from) = restored {
+        crate::restore::after(cell, &room, from).await?;
+    }
+    Ok(())
+}
+
+/// Compares a log in the database with its files. A shorter database gets the missing entries from the
+/// bundles; returns the size it had.
+async fn bring_up(cell: &Cell, log: TenantNo) -> Result<Option<u64>, StartError> {
+    let files = cell.log_dir(log)?;
+    let note = files.read("checkpoint").map_err(|_| Fault::NotReady)?;
+    let Some(note) = note else {
+        cell.publisher().begin(log, leadvault_ledger::publish::Tail::default()).await;
+        return Ok(None);
+    };
+    let origin = cell.origin(log)?;
+    let keys = cell.parts().log_keys.vkey_file(&origin, cell.clock().now());
+    let keys = Vkey::parse_all(&keys).map_err(|_| Fault::Internal("vkey"))?;
+    let behind = |why: &str| StartError::Refused {
+        code: "log_behind_checkpoint",
+        detail: format!("log {origin}: {why}"),
+    };
+    let published = Checkpoint::open(&note, &keys).map_err(|_| behind("its checkpoint does not verify"))?;
+    let scope = TenantScope(log);
+    let size = cell.data().find_log_size(scope).await?;
+    let tail = publisher::tail_of_files(cell, log, published.size)
+        .await
+        .map_err(|_| behind("its files do not lead to the checkpoint"))?;
+    if tail.frontier().root() != published.root {
+        return Err(behind("its files do not lead to the checkpoint"));
+    }
+    if !agrees(cell, log, size.min(published.size)).await? {
+        return Err(behind("the database holds other entries than its files"));
+    }
+    cell.publisher().begin(log, tail).await;
+    if size >= published.size {
+        return Ok(None);
+    }
+    append_from_files(cell, log, size, published.size).await?;
+    Ok(Some(size))
+}
+
+/// Whether the last entries of the database that lie in files are those of the files.
+async fn agrees(cell: &Cell, log: TenantNo, size: u64) -> Result<bool, StartError> {
+    let from = size.saturating_sub(BUNDLE_WIDTH);
+    let scope = TenantScope(log);
+    let mine = publisher::entries(cell, scope, from, size).await?;
+    let files = entries_of_files(cell, log, from, size).await?;
+    Ok(mine == files)
+}
+
+/// Entries `from..to` as the bundles have them.
+async fn entries_of_files(
+    cell: &Cell,
+    log: TenantNo,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Vec<u8>>, StartError> {
+    let files = cell.log_dir(log)?;
+    let (_, checkpoint) = crate::log::checkpoint_of(cell, log)?;
+    let mut out = Vec::new();
+    let mut at = from;
+    while at < to {
+        let index = at / BUNDLE_WIDTH;
+        let first = index * BUNDLE_WIDTH;
+        let width = checkpoint.size.saturating_sub(first).min(BUNDLE_WIDTH);
+        let path = bundle_path(index, usize::try_from(width).unwrap_or(usize::MAX));
+        let bytes = files.read(&path).map_err(|_| Fault::NotReady)?;
+        let bytes = bytes.ok_or_else(|| StartError::Refused {
+            code: "log_behind_checkpoint",
+            detail: format!("{path} is missing"),
+        })?;
+        let entries = decode_bundle(&bytes).ok_or(Fault::NotReady)?;
+        let skip = usize::try_from(at - first).unwrap_or(usize::MAX);
+        let take = usize::try_from(to.min(first + width) - at).unwrap_or(usize::MAX);
+        out.extend(entries.into_iter().skip(skip).take(take).map(<[u8]>::to_vec));
+        at = first + width;
+    }
+    Ok(out)
+}
+
+async fn append_from_files(
+    cell: &Cell,
+    log: TenantNo,
+    from: u64,
+    to: u64,
+) -> Result<(), StartError> {
+    let mut at = from;
+    while at < to {
+        let end = to.min((at / BUNDLE_WIDTH + 1) * BUNDLE_WIDTH);
+        let entries = entries_of_files(cell, log, at, end).await?;
+        let entries: Result<Vec<_>, _> = entries.into_iter().map(Entry::from_bundle).collect();
+        let entries = entries.map_err(|_| Fault::NotReady)?;
+        cell.data().apply(TenantScope(log), AppendBundle { first: at, entries }).await?;
+        at = end;
+    }
+    Ok(())
+}
+
+/// The epoch of the last entry that says keys were forgotten; 0 if none does.
+async fn last_forgotten_epoch(cell: &Cell, log: TenantNo) -> Result<u32, StartError> {
+    let scope = TenantScope(log);
+    let mut to = cell.data().find_log_size(scope).await?;
+    while to > 0 {
+        let from = to.saturating_sub(LOOK_BACK);
+        for bytes in publisher::entries(cell, scope, from, to).await?.iter().rev() {
+            let Some(view) = EntryView::parse(bytes) else { continue };
+            if matches!(view.operation(), LogOperation::EraseCompleted | LogOperation::KeyRotate) {
+                let epoch = view.epoch().and_then(|e| u32::try_from(e).ok());
+                return Ok(epoch.unwrap_or(0));
+            }
+        }
+        to = from;
+    }
+    Ok(0)
+}
+
+/// Records that a log was brought up after its database was put back.
+///
+/// # Errors
+/// What the journal says.
+pub(crate) async fn record_restore(
+    cell: &Cell,
+    room: &Room,
+    from: u64,
+    to: u64,
+) -> Result<(), Refusal> {
+    let entry = operator::entry(cell, LogOperation::Restore, ResourceType::Backup)
+        .own_number("from_size", from)
+        .own_number("to_size", to);
+    cell.commit(room, entry, None).await.map(|_| ())
+}
