@@ -18,7 +18,7 @@ mod range;
 
 pub(crate) use call::{OperatorCall, TenantCall};
 pub(crate) use if_match::IfMatch;
-pub(crate) use json::{OperatorJson, TenantJson, TenantPatch};
+pub(crate) use json::{OperatorJson, TenantJson, TenantPatch, present};
 pub(crate) use page::page_limit;
 pub(crate) use params::{Path, Query};
 pub(crate) use range::{ByteRange, ContentRange};

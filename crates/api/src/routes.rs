@@ -7,9 +7,12 @@ mod errors;
 mod health;
 mod instructions;
 mod keys;
+mod leads;
 mod log;
 mod markdown;
 mod notices;
+mod operations;
+mod tenant_settings;
 mod tenants;
 
 use std::sync::Arc;
@@ -45,9 +48,12 @@ pub(crate) fn groups() -> Groups {
             .merge(errors::routes()),
         calls: OpenApiRouter::new()
             .merge(tenants::routes())
+            .merge(tenant_settings::routes())
             .merge(keys::routes())
             .merge(instructions::routes())
             .merge(datasets::routes())
+            .merge(leads::routes())
+            .merge(operations::routes())
             .merge(notices::routes())
             .merge(log::routes()),
         streams: OpenApiRouter::new(),

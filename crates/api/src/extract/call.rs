@@ -21,12 +21,9 @@ static ROUTES: LazyLock<BTreeSet<String>> =
 #[derive(Debug)]
 pub(crate) struct TenantCall(pub(crate) Call);
 
-/// A call by the operator's key, without a JSON body.
+/// A call by the operator's key, without a JSON body. The key is one, so nothing is to be told of it.
 #[derive(Debug)]
-pub(crate) struct OperatorCall {
-    /// Id of the request.
-    pub(crate) request: RequestId,
-}
+pub(crate) struct OperatorCall;
 
 impl<S: Send + Sync> FromRequestParts<S> for TenantCall {
     type Rejection = Problem;
@@ -66,7 +63,7 @@ pub(super) fn tenant_call(parts: &Parts, body: &[u8]) -> Result<Call, Fault> {
 /// The operator's call.
 pub(super) fn operator_call(parts: &Parts) -> Result<OperatorCall, Fault> {
     match credential(parts)?.as_ref() {
-        Credential::Operator => Ok(OperatorCall { request: request_id(parts)? }),
+        Credential::Operator => Ok(OperatorCall),
         Credential::Tenant(_) => Err(Fault::RoleInsufficient),
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use leadvault_vault::{Call, Fault};
 use serde::de::DeserializeOwned;
 
-use super::call::{OperatorCall, caller, operator_call, tenant_call};
+use super::call::{caller, operator_call, tenant_call};
 use super::members;
 use crate::problem::Problem;
 
@@ -35,12 +35,7 @@ pub(crate) struct TenantPatch<T> {
 
 /// The operator's call with an `application/json` body.
 #[derive(Debug)]
-pub(crate) struct OperatorJson<T> {
-    /// The call.
-    pub(crate) call: OperatorCall,
-    /// The body.
-    pub(crate) body: T,
-}
+pub(crate) struct OperatorJson<T>(pub(crate) T);
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -68,10 +63,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OperatorJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let call = operator_call(&parts)?;
+        operator_call(&parts)?;
         media_type(&parts.headers, JSON)?;
         let bytes = read(Request::from_parts(parts, body), state).await?;
-        Ok(Self { call, body: parse(&bytes)? })
+        Ok(Self(parse(&bytes)?))
     }
 }
 
@@ -119,6 +114,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     })?;
     deserializer.end().map_err(|_| Fault::bad("#", "not_json"))?;
     Ok(value)
+}
+
+/// For a member of a merge patch: absent = `None`, null = `Some(None)`. With `#[serde(default)]`.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

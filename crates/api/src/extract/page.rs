@@ -3,20 +3,20 @@
 use leadvault_vault::Fault;
 
 /// Items of a page where the call does not say.
-const LIMIT_DEFAULT: u16 = 50;
+const LIMIT_DEFAULT: u32 = 50;
 /// Items of a page at most: one entry names every lead of a page, and an entry is bounded.
-const LIMIT_MAX: u16 = 200;
+const LIMIT_MAX: u32 = 200;
 
 /// The limit of a page, 1 to 200.
 ///
 /// # Errors
 /// [`Fault::LimitTooLarge`] above 200, [`Fault::BadRequest`] for 0.
-pub(crate) fn page_limit(asked: Option<u64>) -> Result<u16, Fault> {
+pub(crate) fn page_limit(asked: Option<u64>) -> Result<u32, Fault> {
     match asked {
         None => Ok(LIMIT_DEFAULT),
         Some(0) => Err(Fault::bad("query:limit", "zero")),
         Some(n) => {
-            let limit = u16::try_from(n).ok().filter(|n| *n <= LIMIT_MAX);
+            let limit = u32::try_from(n).ok().filter(|n| *n <= LIMIT_MAX);
             limit.ok_or(Fault::LimitTooLarge)
         }
     }

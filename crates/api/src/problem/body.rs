@@ -72,7 +72,7 @@ struct QuestionBody {
     /// Index of the column, from 0.
     column: usize,
     /// Fields it may be.
-    choices: Vec<&'static str>,
+    choices: Vec<String>,
 }
 
 /// The answer of every call that is not done.

@@ -3,18 +3,23 @@
 use axum::extract::State;
 use leadvault_domain::{Country, DatasetId, Regime, Timestamp};
 use leadvault_vault::datasets::{self, DatasetView, NewDataset};
+use leadvault_vault::shred;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::operations::{Begun, begun};
+use super::tenant_settings::Confirmation;
 use crate::answer::{Handled, Page, Reply};
-use crate::extract::{TenantCall, TenantJson};
+use crate::extract::{Path, TenantCall, TenantJson};
 use crate::problem::Refused;
 use crate::state::ApiState;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(create_dataset, list_datasets))
+    OpenApiRouter::new()
+        .routes(routes!(create_dataset, list_datasets))
+        .routes(routes!(shred_dataset))
 }
 
 /// A dataset to be made.
@@ -91,4 +96,16 @@ async fn list_datasets(State(state): State<ApiState>, TenantCall(call): TenantCa
     Reply::ok(datasets::list(&state.cell, &call).await?, |views| {
         Page::new(views.into_iter().map(Dataset::from).collect(), None)
     })
+}
+
+/// Shreds a dataset: every lead in it, its index and its name.
+#[utoipa::path(post, path = "/v1/datasets/{id}/shred", tag = "datasets",
+    params(("id" = String, Path, description = "The dataset")), request_body = Confirmation,
+    responses((status = 202, body = Begun), (status = 409, response = Refused)))]
+async fn shred_dataset(
+    State(state): State<ApiState>,
+    Path(id): Path<DatasetId>,
+    TenantJson { call, body }: TenantJson<Confirmation>,
+) -> Handled {
+    begun(shred::dataset(&state.cell, &call, id, &body.confirm).await?)
 }

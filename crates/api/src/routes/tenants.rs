@@ -250,7 +250,7 @@ struct TenantLine {
     request_body = TenantDraft, responses((status = 201, body = TenantMade)))]
 async fn create_tenant(
     State(state): State<ApiState>,
-    OperatorJson { body, .. }: OperatorJson<TenantDraft>,
+    OperatorJson(body): OperatorJson<TenantDraft>,
 ) -> Handled {
     let made = tenants::create(&state.cell, body.into()).await?;
     Reply::created(Answer::plain(made), TenantMade::from)
