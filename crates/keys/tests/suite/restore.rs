@@ -75,3 +75,18 @@ async fn a_mirror_added_later_is_given_the_pages_it_lacks() {
     opened.allocate(LEADS, 1, 1).await.unwrap();
     assert!(!opened.ring().unwrap().is_live(at(1)));
 }
+
+#[tokio::test]
+async fn a_node_that_finishes_anothers_advance_mirrors_it_before_the_slot_forgets() {
+    let (world, _) = World::with_dataset().await;
+    let node = world.node_dying_at("advance.3.decided");
+    let doomed = TenantKeys::open(&node.services(), TENANT, NO, 0).await.unwrap();
+    assert!(doomed.advance(erase(1)).await.is_err());
+    assert!(!world.mirror.lock().unwrap().sets.contains_key(&3), "control: not mirrored yet");
+    let helper = world.node_dying_at("advance.5.slot");
+    assert!(TenantKeys::open(&helper.services(), TENANT, NO, 0).await.is_err());
+    assert!(world.copies().iter().flatten().all(|copy| copy.epoch == 3), "forgotten by the helper");
+    *world.rows() = Rows::default();
+    assert_eq!(restore_from_mirror(&world.node().services(), TENANT).await, Ok(3));
+    assert!(!world.open().await.unwrap().ring().unwrap().is_live(at(1)));
+}
