@@ -6,6 +6,8 @@
 //! Integers are big-endian everywhere; every construction has known answers in
 //! `testdata/crypto_vectors.json`, which [`vectors`] checks.
 
+#[cfg(test)]
+mod adversarial;
 pub mod age;
 mod cover;
 mod entropy;

@@ -1,5 +1,7 @@
 //! age files in both directions with another implementation, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside the test functions")]
+
 use std::io::{Read as _, Write as _};
 
 use age::secrecy::ExposeSecret as _;
@@ -130,7 +132,7 @@ fn what_is_no_header_is_refused_early() {
     let identity = Identity::make(&SystemEntropy).unwrap();
     let mut file = Decryptor::new(identity.clone());
     let mut out = Vec::new();
-    assert_eq!(file.push(&[b'a'; 20_000], &mut out), Err(AgeError::Header));
+    assert_eq!(file.push(&vec![b'a'; 20_000], &mut out), Err(AgeError::Header));
     for text in [
         "age-encryption.org/v2\n-> X25519 AA\nAA\n--- AA\n0123456789abcdef0123456789abcdef",
         "age-encryption.org/v1\r\n-> X25519 AA\nAA\n--- AA\n0123456789abcdef0123456789abcdef",

@@ -1,5 +1,7 @@
 //! The puncturable tree against a naive set of punctured leaves.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside the test functions")]
+
 use std::collections::BTreeSet;
 
 use leadvault_crypto::{Cover, CoverError, SecretKey};
@@ -84,7 +86,9 @@ proptest! {
         let base = if at_end { u32::MAX - 511 } else { 0 };
         let full = keys(&fresh(base), base);
         let mut cover = fresh(base);
-        cuts.iter().for_each(|cut| apply(&mut cover, base, cut));
+        for cut in &cuts {
+            apply(&mut cover, base, cut);
+        }
         let gone = gone_by(base, &cuts);
         for (i, key) in keys(&cover, base).into_iter().enumerate() {
             let leaf = u64::from(base) + i as u64;
@@ -98,14 +102,18 @@ proptest! {
     #[test]
     fn order_and_repetition_of_punctures_are_nothing(cuts in cuts(), seed in any::<u64>()) {
         let mut once = fresh(0);
-        cuts.iter().for_each(|cut| apply(&mut once, 0, cut));
+        for cut in &cuts {
+            apply(&mut once, 0, cut);
+        }
         let mut shuffled = cuts.clone();
         shuffled.sort_by_key(|cut| match *cut {
             Cut::One(i) => i.wrapping_mul(seed | 1),
             Cut::Range(a, z) => (a * 1000 + z).wrapping_mul(seed | 1),
         });
         let mut twice = fresh(0);
-        shuffled.iter().chain(&cuts).for_each(|cut| apply(&mut twice, 0, cut));
+        for cut in shuffled.iter().chain(&cuts) {
+            apply(&mut twice, 0, cut);
+        }
         prop_assert_eq!(nodes(&once), nodes(&twice));
     }
 
@@ -124,7 +132,9 @@ proptest! {
     #[test]
     fn leaves_gives_what_eval_gives(cuts in cuts(), a in 0..LEAVES + 9, z in 0..LEAVES + 9) {
         let mut cover = fresh(0);
-        cuts.iter().for_each(|cut| apply(&mut cover, 0, cut));
+        for cut in &cuts {
+            apply(&mut cover, 0, cut);
+        }
         let walked: Vec<_> = cover.leaves(a, z).map(|(i, key)| (i, *key.expose())).collect();
         let evaluated: Vec<_> = (a..z)
             .map(|i| u32::try_from(i).unwrap())
@@ -139,7 +149,9 @@ proptest! {
     ) {
         let first = u32::try_from(at.index(1 << (depth - DEPTH)) as u64 * width(depth)).unwrap();
         let mut whole = fresh(0);
-        cuts.iter().for_each(|cut| apply(&mut whole, 0, cut));
+        for cut in &cuts {
+            apply(&mut whole, 0, cut);
+        }
         let mut rest = whole.clone();
         let carved = rest.carve(first, depth);
         let inside = u64::from(first)..u64::from(first) + width(depth);
@@ -181,7 +193,7 @@ fn the_whole_tree_can_be_punctured_and_the_last_leaf_too() {
     let mut cover = Cover::new(seed());
     assert_eq!(cover.puncture(u32::MAX), 32);
     assert!(cover.is_live(u32::MAX - 1) && !cover.is_live(u32::MAX));
-    assert_eq!(cover.leaves((1 << 32) - 3, 1 << 40).map(|(i, _)| i).count(), 2);
+    assert_eq!(cover.leaves((1 << 32) - 3, 1 << 40).count(), 2);
     cover.puncture_range(0, u64::MAX);
     assert!(cover.is_empty() && cover.eval(0).is_none() && cover.carve(0, 0).is_none());
     assert_eq!(cover.leaves(0, 1 << 32).count(), 0);

@@ -1,5 +1,7 @@
 //! The LV1 container: what opens, what does not, and under which code.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside the test functions")]
+
 use leadvault_crypto::{
     Context, Header, Kind, OVERHEAD_BYTES, OpenError, PLAIN_BYTES_MAX, SealError, SecretKey,
     SystemEntropy, open, padded_len, seal,

@@ -1,5 +1,7 @@
 //! Known answers: the files are right, and nothing in them can change unnoticed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside the test functions")]
+
 use leadvault_crypto::vectors::{Base, Report, SectionReport, check, check_section, check_with};
 use serde_json::{Value, json};
 

@@ -7,4 +7,6 @@ pub(crate) mod aead;
 pub(crate) mod chacha;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
+#[cfg(test)]
+mod referees;
 pub(crate) mod x25519;
