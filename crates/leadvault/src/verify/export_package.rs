@@ -4,8 +4,10 @@
 //! Checked, in this order: age; the ZIP; the key inside is one of those given; the signature over
 //! `tagmanifest-sha256.txt`; every hash of both manifests, and that the manifests name every file; rows of the
 //! lead files against the description; the log inside and the entry the export was made under; and that as
-//! many leads are in it as the log says were stored and not erased, where the export is of the whole tenant and
-//! the log holds nothing that cannot be counted.
+//! many leads are in it or said to be withheld as the log says were stored and not erased, where the export is of
+//! the whole tenant and the log tells (module `live`).
+
+mod live;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -217,7 +219,7 @@ impl Package {
         Ok(hex::encode(digest.finish()))
     }
 
-    /// Rows of the lead files against the description; returns how many leads there are.
+    /// Rows of the lead files against the description; returns how many leads there are, withheld ones too.
     fn rows(&mut self) -> Result<u64, Halt> {
         let at = "data/datapackage.json";
         let text = self.text(at)?;
@@ -234,7 +236,9 @@ impl Package {
             }
             leads = Some(rows);
         }
-        leads.ok_or_else(|| Halt::bad("malformed", at))
+        // Leads that wait in quarantine, or that the instruction does not cover, are stored and not in it.
+        let withheld = about["leadvault"]["withheld"].as_u64().unwrap_or(0);
+        leads.map(|n| n.saturating_add(withheld)).ok_or_else(|| Halt::bad("malformed", at))
     }
 
     fn count(&mut self, path: &str) -> Result<u64, Halt> {
@@ -274,7 +278,7 @@ impl Package {
             return Err(Halt::bad("not_in_log", at));
         }
         let whole = entry["resource"]["dataset"].is_null();
-        match live_leads(&files, verdict.size).filter(|_| whole) {
+        match live::live_leads(&files, verdict.size, root).filter(|_| whole) {
             Some(live) if live != leads => Err(Halt::bad("leads_differ", "data/datapackage.json")),
             _ => Ok(()),
         }

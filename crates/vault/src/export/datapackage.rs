@@ -14,6 +14,8 @@ pub(crate) struct About {
     pub(crate) dataset: Option<String>,
     pub(crate) created: Timestamp,
     pub(crate) leads: u64,
+    /// Leads that are stored and not in the package.
+    pub(crate) withheld: u64,
 }
 
 /// The description of the payload files among `members`, the log's excepted.
@@ -30,7 +32,8 @@ pub(crate) fn describe(about: &About, members: &[Member], layout: &Layout) -> Js
         "id": about.export,
         "title": "Leads of a tenant",
         "created": about.created,
-        "leadvault": { "tenant": about.tenant, "dataset": about.dataset, "leads": about.leads },
+        "leadvault": { "tenant": about.tenant, "dataset": about.dataset, "leads": about.leads,
+                       "withheld": about.withheld },
         "resources": resources,
     })
 }
@@ -134,6 +137,7 @@ mod tests {
             dataset: None,
             created: Timestamp::from_micros(0),
             leads: 3,
+            withheld: 0,
         };
         let members =
             [member("data/leads-0001.csv"), member("data/leads-0001.jsonl"), member("data/log/checkpoint")];

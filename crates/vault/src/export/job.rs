@@ -132,6 +132,9 @@ async fn attempt_once(
         cell.data().apply(scope, Write::from(writes)).await?;
         row = newest(cell, room, operation).await?;
     }
+    // What was stored until now is in it; a lead that comes later is not.
+    let parts = super::start::parts_of(cell, room, row.id, &asked).await?;
+    cell.data().apply(scope, Write::from(parts)).await?;
     let name = ObjectName::make(cell.entropy())?;
     let job = Job { cell, room, row: &row, asked: &asked, name };
     let committed = match job.render().await {
@@ -182,6 +185,7 @@ impl Job<'_> {
             leaf: row.leaf,
             permit,
             batches: Batches::default(),
+            withheld: 0,
             last_index: index,
         };
         let count = self.files(&mut packer, &mut leads).await?;
@@ -225,6 +229,7 @@ impl Job<'_> {
         let mut columns = Columns::default();
         packer.begin("data/leads-0001.jsonl").await?;
         let count = self.lines(packer, leads, &mut columns).await?;
+        let withheld = leads.withheld;
         packer.end();
         let layout = columns.layout();
         packer.begin("data/leads-0001.csv").await?;
@@ -248,6 +253,7 @@ impl Job<'_> {
             dataset: self.asked.dataset.map(|id| id.to_string()),
             created: cell.clock().now(),
             leads: count,
+            withheld,
         };
         let text = serde_json::to_vec_pretty(&describe(&about, packer.members(), &layout));
         let text = text.map_err(|_| Fault::Internal("description"))?;

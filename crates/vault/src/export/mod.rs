@@ -40,19 +40,7 @@ pub use view::{ExportView, find};
 pub(crate) use job::resume;
 pub(crate) use stale::{Held, mark_stale, remove_stale};
 
-use leadvault_domain::LeafAddress;
-
 /// Days an artifact lives, in seconds (surfaces.md 7).
 const LIFE_SECONDS: i64 = 7 * 24 * 3600;
 /// The kind of an export's operation.
 pub(crate) const KIND: &str = "export";
-
-/// Leaves of a tree from the first up to `last`.
-fn up_to(last: LeafAddress) -> leadvault_domain::LeafRange {
-    leadvault_domain::LeafRange {
-        dataset: last.dataset,
-        tree: last.tree,
-        first: 0,
-        end: u64::from(last.leaf) + 1,
-    }
-}

@@ -41,6 +41,8 @@ pub(crate) struct Render<'a> {
     pub(crate) leaf: u32,
     pub(crate) permit: Permit,
     pub(crate) batches: Batches,
+    /// Leads of the pages so far that stay out: quarantined, or not covered.
+    pub(crate) withheld: u64,
     /// Index of the last entry.
     pub(crate) last_index: u64,
 }
@@ -74,7 +76,12 @@ impl Render<'_> {
                     let on = ResourceType::Export;
                     self.permit = self.cell.permit(self.room, self.call, self.ask, on).await?;
                 }
-                other => return other.map(|leads| Some((leads, left))),
+                other => {
+                    let leads = other?;
+                    let out = rows.len().saturating_sub(leads.len());
+                    self.withheld = self.withheld.saturating_add(out as u64);
+                    return Ok(Some((leads, left)));
+                }
             }
         }
     }

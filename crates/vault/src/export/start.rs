@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leadvault_crypto::age::Recipient;
-use leadvault_domain::{DatasetId, ExportId, Operation, OperationId, Role};
+use leadvault_domain::{DatasetId, ExportId, LeafRange, Operation, OperationId, Role};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{
     ExportPartRow, ExportRow, ExportState, InsertExport, InsertExportPart, InsertOperation,
@@ -11,7 +11,7 @@ use leadvault_store::{
 };
 
 use super::asked::{Asked, ask_of};
-use super::{KIND, LIFE_SECONDS, job, up_to};
+use super::{KIND, LIFE_SECONDS, job};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
@@ -125,9 +125,7 @@ pub(crate) async fn writes_of(
     operation: OperationId,
     asked: &Asked,
 ) -> Result<Vec<Write>, Refusal> {
-    let scope = TenantScope(room.no);
-    let control = room.control();
-    let dataset = asked.dataset.map(|id| control.dataset(id)).transpose()?;
+    let dataset = asked.dataset.map(|id| room.control().dataset(id)).transpose()?;
     let meta = asked.seal(cell, room, export.bytes()).await?;
     let now = cell.clock().now();
     let row = ExportRow {
@@ -143,19 +141,37 @@ pub(crate) async fn writes_of(
         file: None,
         meta: Some(meta),
     };
+    let mut writes: Vec<Write> = vec![InsertExport { row }.into()];
+    writes.extend(parts_of(cell, room, export, asked).await?);
+    Ok(writes)
+}
+
+/// The leaves that leads of an export may have: those of its datasets up to the last one in use.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn parts_of(
+    cell: &Cell,
+    room: &Room,
+    export: ExportId,
+    asked: &Asked,
+) -> Result<Vec<Write>, Refusal> {
+    let scope = TenantScope(room.no);
+    let control = room.control();
     let object = ObjectName::make(cell.entropy())?;
-    let mut homes: Vec<_> = match dataset {
-        Some(dataset) => vec![dataset],
+    let mut homes: Vec<_> = match asked.dataset {
+        Some(dataset) => vec![control.dataset(dataset)?],
         None => control.datasets.values().cloned().collect(),
     };
     homes.sort_by_key(|home| home.no);
-    let mut writes: Vec<Write> = vec![InsertExport { row }.into()];
+    let mut writes: Vec<Write> = Vec::new();
     for home in homes {
         for tree in 1..=home.tree {
             let last = cell.data().find_largest_leaf(scope, home.no, tree).await?;
-            let Some(leaf) = last else { continue };
-            let range = up_to(leadvault_domain::LeafAddress { dataset: home.no, tree, leaf });
-            let no = u32::try_from(writes.len()).unwrap_or(u32::MAX) - 1;
+            // A part for every tree, so that each keeps its number when leads are added.
+            let end = last.map_or(0, |leaf| u64::from(leaf) + 1);
+            let range = LeafRange { dataset: home.no, tree, first: 0, end };
+            let no = u32::try_from(writes.len()).map_err(|_| Fault::TooLarge)?;
             let row = ExportPartRow { no, range, object, chunks: 0, bytes: 0, leads: 0 };
             writes.push(InsertExportPart { id: export, row }.into());
         }
