@@ -25,6 +25,11 @@ impl Cells {
         self.spans.len()
     }
 
+    /// Whether there is no column at all.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// A cell; `None` where it is absent.
     pub fn cell(&self, column: usize) -> Option<&str> {
         let (from, to) = self.spans.get(column).copied().flatten()?;

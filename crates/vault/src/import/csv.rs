@@ -28,17 +28,18 @@ use super::cells::{Cells, RawBody, RawRow};
 use super::code::{RefusedRow, RowCode};
 use super::dialect::Dialect;
 use super::lines::Line;
+use super::record::{Record, Scanned, strict_cells};
 
 /// Largest cell, in bytes of UTF-8 (fields.md 2).
-pub const CELL_BYTES_MAX: usize = 256 << 10;
+pub(super) const CELL_BYTES_MAX: usize = 256 << 10;
 
 /// Largest row, in bytes of UTF-8 over all its cells: two compartments of 900 KiB and what a row may
 /// hold beside them. The bound of a compartment is checked later; this one keeps memory flat.
-pub const ROW_BYTES_MAX: usize = 2 << 20;
+pub(super) const ROW_BYTES_MAX: usize = 2 << 20;
 
 /// What a line completes.
 #[derive(Debug)]
-pub enum Split {
+pub(super) enum Split {
     /// The header row, where one is expected; `None` if it cannot be read.
     Header(Option<Cells>),
     /// A record with as many cells as the header row.
@@ -49,42 +50,11 @@ pub enum Split {
 
 /// How many cells a record has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Width {
+pub(super) enum Width {
     /// As many as the header row, which comes first.
     OfHeader,
     /// That many.
     Cells(usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    CellStart,
-    Plain,
-    Quoted,
-    AfterQuote,
-}
-
-enum Scanned {
-    /// The record ends with this line.
-    Whole,
-    /// The line ends inside quotes.
-    Open,
-    /// A closing quote is followed by something else.
-    Fault,
-}
-
-/// The record that is being put together.
-#[derive(Debug)]
-struct Record {
-    state: State,
-    cells: Cells,
-    /// Lines it has taken so far, all of which ended inside quotes.
-    held: Vec<Line>,
-    /// Index among its lines of the one on which the last quoted cell opened.
-    opened_on: usize,
-    /// First cell that ran over a line end.
-    first_open: Option<usize>,
-    bad_encoding: Option<usize>,
 }
 
 /// A record too large to be kept: only its quotes are followed.
@@ -97,7 +67,7 @@ struct Skipped {
 
 /// Puts lines together to records.
 #[derive(Debug)]
-pub struct Splitter {
+pub(super) struct Splitter {
     dialect: Dialect,
     width: Option<usize>,
     record: Record,
@@ -106,113 +76,9 @@ pub struct Splitter {
     next_number: u64,
 }
 
-impl Record {
-    fn new() -> Self {
-        Self {
-            state: State::CellStart,
-            cells: Cells::default(),
-            held: Vec::new(),
-            opened_on: 0,
-            first_open: None,
-            bad_encoding: None,
-        }
-    }
-
-    /// Reads one more line into the record.
-    fn scan(&mut self, dialect: Dialect, line: &Line) -> Scanned {
-        let (body, line_end) = line.parts();
-        let bytes = body.as_bytes();
-        let find = |byte: u8, from: usize| {
-            let rest = bytes.get(from..).unwrap_or_default();
-            rest.iter().position(|b| *b == byte).map_or(bytes.len(), |i| from + i)
-        };
-        let piece = |from: usize, to: usize| body.get(from..to).unwrap_or_default();
-        let mut at = 0;
-        loop {
-            match self.state {
-                State::CellStart if bytes.get(at) == Some(&dialect.quote) => {
-                    self.state = State::Quoted;
-                    self.opened_on = self.held.len();
-                    at += 1;
-                }
-                State::CellStart => self.state = State::Plain,
-                State::Plain => {
-                    let end = find(dialect.delimiter, at);
-                    self.cells.append(piece(at, end));
-                    if self.end_cell(line, end, bytes.len()) {
-                        return Scanned::Whole;
-                    }
-                    at = end + 1;
-                }
-                State::Quoted => {
-                    let end = find(dialect.quote, at);
-                    self.cells.append(piece(at, end));
-                    if end == bytes.len() {
-                        self.cells.append(line_end);
-                        self.first_open.get_or_insert(self.cells.len());
-                        self.note_bad_encoding(line, end);
-                        return Scanned::Open;
-                    }
-                    self.state = State::AfterQuote;
-                    at = end + 1;
-                }
-                State::AfterQuote if bytes.get(at) == Some(&dialect.quote) => {
-                    self.cells.append(piece(at, at + 1));
-                    self.state = State::Quoted;
-                    at += 1;
-                }
-                State::AfterQuote
-                    if at == bytes.len() || bytes.get(at) == Some(&dialect.delimiter) =>
-                {
-                    if self.end_cell(line, at, bytes.len()) {
-                        return Scanned::Whole;
-                    }
-                    at += 1;
-                }
-                State::AfterQuote => return Scanned::Fault,
-            }
-        }
-    }
-
-    /// Ends the cell at `at`; true at the end of the line.
-    fn end_cell(&mut self, line: &Line, at: usize, line_bytes: usize) -> bool {
-        self.note_bad_encoding(line, at);
-        self.cells.close();
-        self.state = State::CellStart;
-        at >= line_bytes
-    }
-
-    /// Remembers the open cell, if the first malformed place of the line lies in it.
-    fn note_bad_encoding(&mut self, line: &Line, until: usize) {
-        if line.bad_at.is_some_and(|bad| bad <= until) {
-            self.bad_encoding.get_or_insert(self.cells.len());
-        }
-    }
-
-    /// Why the finished record is not taken in, if it is not.
-    fn fault(&self, width: Option<usize>) -> Option<(Option<usize>, RowCode)> {
-        if let Some(column) = self.bad_encoding {
-            return Some((Some(column), RowCode::BadEncoding));
-        }
-        if let Some(column) = self.cells.find(|cell| cell.contains('\0')) {
-            return Some((Some(column), RowCode::NulByte));
-        }
-        let cells = self.cells.len();
-        match width {
-            Some(width) if cells < width => return Some((Some(cells), RowCode::TooFewColumns)),
-            Some(width) if cells > width => return Some((Some(width), RowCode::TooManyColumns)),
-            _ => {}
-        }
-        if let Some(column) = self.cells.find(|cell| cell.len() > CELL_BYTES_MAX) {
-            return Some((Some(column), RowCode::CellTooLarge));
-        }
-        (self.cells.bytes() > ROW_BYTES_MAX).then_some((None, RowCode::RowTooLarge))
-    }
-}
-
 impl Splitter {
     /// A splitter at the start of a record; `first_number` is the number of the first data record.
-    pub fn new(dialect: Dialect, width: Width, first_number: u64) -> Self {
+    pub(super) fn new(dialect: Dialect, width: Width, first_number: u64) -> Self {
         let width = match width {
             Width::OfHeader => None,
             Width::Cells(cells) => Some(cells),
@@ -228,13 +94,13 @@ impl Splitter {
     }
 
     /// Takes the next line and gives what it completes.
-    pub fn push(&mut self, line: Line, sink: &mut dyn FnMut(Split)) {
+    pub(super) fn push(&mut self, line: Line, sink: &mut dyn FnMut(Split)) {
         self.ready.push_back(line);
         self.drain(sink);
     }
 
     /// The end of the file.
-    pub fn finish(&mut self, sink: &mut dyn FnMut(Split)) {
+    pub(super) fn finish(&mut self, sink: &mut dyn FnMut(Split)) {
         self.drain(sink);
         while !self.record.held.is_empty() {
             // Each turn gives up at least one line.
@@ -374,7 +240,7 @@ impl Splitter {
 
     /// Follows the quotes of a record that is too large, or ends it before a line that looks like one.
     fn skip(&mut self, line: Line, sink: &mut dyn FnMut(Split)) {
-        let mut probe = Record { state: State::Quoted, ..Record::new() };
+        let mut probe = Record::inside_quotes();
         let ended = line.cut || self.is_whole_record(&line);
         let scanned = if ended { Scanned::Fault } else { probe.scan(self.dialect, &line) };
         match scanned {
@@ -396,43 +262,6 @@ impl Splitter {
     fn end_skipped(&mut self, sink: &mut dyn FnMut(Split)) {
         if let Some(skipped) = self.skipped.take() {
             self.refuse(skipped.column, skipped.code, skipped.end_byte, sink);
-        }
-    }
-}
-
-/// Number of cells of a line that is a whole record without any quoting fault: no quote left open, none
-/// in an unquoted cell, nothing after a closing one.
-fn strict_cells(dialect: Dialect, body: &str) -> Option<usize> {
-    let mut rest = body.as_bytes();
-    let mut cells = 0;
-    loop {
-        cells += 1;
-        rest = if let Some(inside) = rest.strip_prefix(&[dialect.quote]) {
-            after_closing_quote(dialect, inside)?
-        } else {
-            let end = rest.iter().position(|b| *b == dialect.delimiter).unwrap_or(rest.len());
-            let (cell, tail) = rest.split_at(end);
-            if cell.contains(&dialect.quote) {
-                return None;
-            }
-            tail
-        };
-        match rest.split_first() {
-            None => return Some(cells),
-            Some((delimiter, tail)) if *delimiter == dialect.delimiter => rest = tail,
-            Some(_) => return None,
-        }
-    }
-}
-
-fn after_closing_quote(dialect: Dialect, inside: &[u8]) -> Option<&[u8]> {
-    let mut rest = inside;
-    loop {
-        let end = rest.iter().position(|b| *b == dialect.quote)?;
-        rest = rest.get(end + 1..)?;
-        match rest.strip_prefix(&[dialect.quote]) {
-            Some(tail) => rest = tail,
-            None => return Some(rest),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Dialect {
 }
 
 /// The delimiter a line `sep=X` names; `None` if the line is not one.
-pub fn sep_line(line: &Line) -> Option<u8> {
+pub(super) fn sep_line(line: &Line) -> Option<u8> {
     let whole = line.parts().0;
     let inner = whole.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(whole);
     // `sep=;` of a spreadsheet may carry the empty cells of its row: `sep=;;;;`.
@@ -46,7 +46,7 @@ pub fn sep_line(line: &Line) -> Option<u8> {
 }
 
 /// Finds the dialect in the first lines of a file. `named` is the delimiter of a `sep=` line.
-pub fn detect(lines: &[Line], named: Option<u8>) -> Dialect {
+pub(super) fn detect(lines: &[Line], named: Option<u8>) -> Dialect {
     let quote = quote_of(lines);
     if let Some(delimiter) = named {
         return Dialect { delimiter, quote };

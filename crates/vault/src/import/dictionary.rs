@@ -7,7 +7,7 @@
 use leadvault_domain::FieldNo as F;
 
 /// Headers that map without asking.
-pub const DICTIONARY: &[(F, &[&str])] = &[
+pub(super) const DICTIONARY: &[(F, &[&str])] = &[
     (
         F::EMAIL,
         &[
@@ -121,7 +121,7 @@ pub const DICTIONARY: &[(F, &[&str])] = &[
 ];
 
 /// Headers that mean several things: asked about, never guessed.
-pub const AMBIGUOUS: &[(&str, &[F])] = &[
+pub(super) const AMBIGUOUS: &[(&str, &[F])] = &[
     ("name", &[F::FULL_NAME, F::COMPANY]),
     ("title", &[F::JOB_TITLE, F::SALUTATION]),
     ("state", &[F::STATE, F::STAGE, F::STATUS]),
@@ -135,7 +135,7 @@ pub const AMBIGUOUS: &[(&str, &[F])] = &[
 
 /// The exports of one product.
 #[derive(Debug)]
-pub struct Set {
+pub(super) struct Set {
     /// Headers that only its exports carry. Plain words such as `id` or `status` are not among them,
     /// though its exports carry them too.
     pub own: &'static [&'static str],
@@ -147,7 +147,7 @@ pub struct Set {
 const RECOGNISED_BY: usize = 3;
 
 /// The recognised sets.
-pub const SETS: &[Set] =
+pub(super) const SETS: &[Set] =
     &[HUBSPOT, SALESFORCE, SALESFORCE_REPORT, PIPEDRIVE, ZOHO, OUTLOOK, GOOGLE, LINKEDIN];
 
 const HUBSPOT: Set = Set {
@@ -258,17 +258,17 @@ const LINKEDIN: Set = Set {
 };
 
 /// The field a header maps to without asking.
-pub fn field_of(compared: &str) -> Option<F> {
+pub(super) fn field_of(compared: &str) -> Option<F> {
     DICTIONARY.iter().find(|(_, headers)| headers.contains(&compared)).map(|(field, _)| *field)
 }
 
 /// What an ambiguous header may mean.
-pub fn choices_of(compared: &str) -> Option<&'static [F]> {
+pub(super) fn choices_of(compared: &str) -> Option<&'static [F]> {
     AMBIGUOUS.iter().find(|(header, _)| *header == compared).map(|(_, choices)| *choices)
 }
 
 /// The set a file is an export of.
-pub fn recognise(compared: &[String]) -> Option<&'static Set> {
+pub(super) fn recognise(compared: &[String]) -> Option<&'static Set> {
     let count = |set: &Set| compared.iter().filter(|h| set.own.contains(&h.as_str())).count();
     SETS.iter()
         .map(|set| (count(set), set))

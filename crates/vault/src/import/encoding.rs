@@ -25,7 +25,7 @@ pub enum Charset {
 
 /// What the first bytes of a file say about its encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Detected {
+pub(super) struct Detected {
     /// The encoding.
     pub charset: Charset,
     /// Length of the byte order mark, in bytes.
@@ -167,7 +167,7 @@ fn decode_whatwg(encoding: &'static Encoding, raw: &[u8], text: &mut String) -> 
 /// Finds the encoding of a file in its first bytes, in this order: a name the caller gave; a byte order
 /// mark; UTF-16 without one; UTF-8; else a single byte encoding. `whole` says that the sample is all of
 /// the file.
-pub fn detect(sample: &[u8], named: Option<Charset>, whole: bool) -> Detected {
+pub(super) fn detect(sample: &[u8], named: Option<Charset>, whole: bool) -> Detected {
     let marked = marked(sample);
     if let Some(charset) = named {
         let bom_bytes = marked.filter(|m| m.charset == charset).map_or(0, |m| m.bom_bytes);

@@ -6,7 +6,7 @@ use super::cells::Cells;
 use super::shape;
 
 /// A header as it is compared: NFKC, lower case, everything but letters and digits one space, trimmed.
-pub fn normalise(header: &str) -> String {
+pub(super) fn normalise(header: &str) -> String {
     let mut compared = String::with_capacity(header.len());
     for c in header.nfkc().flat_map(char::to_lowercase) {
         if c.is_alphanumeric() {
@@ -21,7 +21,7 @@ pub fn normalise(header: &str) -> String {
 
 /// Whether a first row can be a header row: some cell is named, and none parses as e-mail, phone, date
 /// or number.
-pub fn is_header_row(cells: &Cells) -> bool {
+pub(super) fn is_header_row(cells: &Cells) -> bool {
     let texts = || cells.iter().filter_map(|(_, cell)| cell);
     texts().any(|cell| !cell.trim().is_empty()) && !texts().any(shape::is_data)
 }

@@ -10,7 +10,7 @@ const DEPTH_MAX: usize = 16;
 
 /// A value.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Json {
+pub(super) enum Json {
     /// `null`
     Null,
     /// `true` or `false`
@@ -27,13 +27,13 @@ pub enum Json {
 
 /// Not JSON, or nested too deeply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadJson;
+pub(super) struct BadJson;
 
 /// Reads a text that is one JSON value.
 ///
 /// # Errors
 /// [`BadJson`].
-pub fn parse(text: &str) -> Result<Json, BadJson> {
+pub(super) fn parse(text: &str) -> Result<Json, BadJson> {
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
     reader.skip_space();

@@ -22,7 +22,7 @@ use super::plan::{By, Column, Format};
 
 /// What a line is.
 #[derive(Debug)]
-pub enum Parsed {
+pub(super) enum Parsed {
     /// A record.
     Row(RawRow),
     /// A record that is not taken in.
@@ -31,7 +31,7 @@ pub enum Parsed {
 
 /// Reads lines, collecting the columns.
 #[derive(Debug)]
-pub struct JsonLines {
+pub(super) struct JsonLines {
     format: Format,
     wanted: Wanted,
     columns: Vec<Column>,
@@ -41,7 +41,7 @@ pub struct JsonLines {
 }
 
 /// Whether the first line of a file makes it JSON Lines, and of which kind.
-pub fn detect(lines: &[Line]) -> Option<Format> {
+pub(super) fn detect(lines: &[Line]) -> Option<Format> {
     let first = lines.iter().map(|line| line.parts().0.trim()).find(|body| !body.is_empty())?;
     if !first.starts_with('{') {
         return None;
@@ -54,7 +54,12 @@ pub fn detect(lines: &[Line]) -> Option<Format> {
 
 impl JsonLines {
     /// A reader that knows these columns; `first_number` is the number of the next data record.
-    pub fn new(format: Format, wanted: Wanted, columns: Vec<Column>, first_number: u64) -> Self {
+    pub(super) fn new(
+        format: Format,
+        wanted: Wanted,
+        columns: Vec<Column>,
+        first_number: u64,
+    ) -> Self {
         let index = columns
             .iter()
             .enumerate()
@@ -64,12 +69,12 @@ impl JsonLines {
     }
 
     /// The columns so far.
-    pub fn columns(&self) -> &[Column] {
+    pub(super) fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// Takes a line; `None` if it is blank.
-    pub fn take(&mut self, line: &Line) -> Option<Parsed> {
+    pub(super) fn take(&mut self, line: &Line) -> Option<Parsed> {
         let body = line.parts().0.trim();
         if body.is_empty() {
             return None;

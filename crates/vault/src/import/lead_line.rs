@@ -31,7 +31,7 @@ pub struct LeadLine {
 }
 
 /// Whether an object is such a line rather than a row of cells.
-pub fn is_lead_line(members: &[(Personal, Json)]) -> bool {
+pub(super) fn is_lead_line(members: &[(Personal, Json)]) -> bool {
     let find = |name: &str| members.iter().find(|(key, _)| key.expose() == name).map(|m| &m.1);
     matches!(find("fields"), Some(Json::Object(_)))
         && matches!(find("tags"), None | Some(Json::Null | Json::List(_)))
@@ -42,14 +42,14 @@ pub fn is_lead_line(members: &[(Personal, Json)]) -> bool {
 ///
 /// # Errors
 /// The code the row is refused with.
-pub fn read(
+pub(super) fn read(
     members: Vec<(Personal, Json)>,
     column_of: &mut dyn FnMut(&Personal) -> Option<usize>,
 ) -> Result<LeadLine, RowCode> {
     let mut line = LeadLine::default();
-    for (name, value) in members {
+    let given = members.into_iter().filter(|(_, value)| *value != Json::Null);
+    for (name, value) in given {
         match (name.expose().as_str(), value) {
-            (_, Json::Null) => {}
             ("fields", Json::Object(fields)) => {
                 for (name, value) in fields {
                     let column = column_of(&name).ok_or(RowCode::TooManyColumns)?;
@@ -66,13 +66,12 @@ pub fn read(
             ("updated_at", value) => line.updated_at = scalar(value)?,
             ("tags", value) => line.tags = Some(list(value)?.map(text).collect::<Result<_, _>>()?),
             ("notes", value) => {
-                line.notes = Some(list(value)?.map(note).collect::<Result<_, _>>()?)
+                line.notes = Some(list(value)?.map(note).collect::<Result<_, _>>()?);
             }
             ("original", value) => {
                 line.original = Some(list(value)?.map(pair).collect::<Result<_, _>>()?);
             }
-            ("id" | "dataset" | "import" | "row", _) => {}
-            // More members may be added to the format; what they mean is not known here.
+            // Members of the other vault alone, and what may be added to the format.
             _ => {}
         }
     }
@@ -80,7 +79,7 @@ pub fn read(
 }
 
 /// The text of a plain value; `None` for null.
-pub fn scalar(value: Json) -> Result<Option<Personal>, RowCode> {
+pub(super) fn scalar(value: Json) -> Result<Option<Personal>, RowCode> {
     match value {
         Json::Null => Ok(None),
         Json::Bool(true) => Ok(Some("true".into())),

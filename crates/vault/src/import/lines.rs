@@ -10,14 +10,14 @@ use super::encoding::Charset;
 
 /// Longest line that is read as a whole, in bytes of the file: two rows' worth of text
 /// ([`super::csv::ROW_BYTES_MAX`]), because UTF-16 takes two bytes for a letter.
-pub const LINE_BYTES_MAX: usize = 4 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 4 << 20;
 
 const LF: u16 = 0x0a;
 const CR: u16 = 0x0d;
 
 /// One physical line.
 #[derive(Clone)]
-pub struct Line {
+pub(super) struct Line {
     /// The text, line end included.
     pub text: Zeroizing<String>,
     /// Offset in the file right after the line end, in bytes.
@@ -30,7 +30,7 @@ pub struct Line {
 
 impl Line {
     /// The text without its line end, and the line end.
-    pub fn parts(&self) -> (&str, &str) {
+    pub(super) fn parts(&self) -> (&str, &str) {
         let body = self.text.trim_end_matches(['\r', '\n']);
         // A line holds one line end at most, and only at its end: nothing else can be trimmed.
         self.text.split_at(body.len())
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Line {
 }
 
 /// Cuts bytes into lines.
-pub struct LineReader {
+pub(super) struct LineReader {
     charset: Charset,
     raw: Zeroizing<Vec<u8>>,
     /// First byte of a two-byte unit whose second one has not come yet.
@@ -63,7 +63,7 @@ impl std::fmt::Debug for LineReader {
 
 impl LineReader {
     /// A reader whose first byte lies at `position` of the file.
-    pub fn new(charset: Charset, position: u64) -> Self {
+    pub(super) fn new(charset: Charset, position: u64) -> Self {
         Self {
             charset,
             raw: Zeroizing::new(Vec::new()),
@@ -75,12 +75,12 @@ impl LineReader {
     }
 
     /// Offset in the file right after what was taken, half a unit apart.
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position
     }
 
     /// Takes the next bytes and gives every line they complete.
-    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Line)) {
+    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Line)) {
         let mut rest = bytes;
         if let (Some(first), Some((second, tail))) = (self.half, rest.split_first()) {
             self.half = None;
@@ -104,7 +104,7 @@ impl LineReader {
     }
 
     /// The end of the file: gives the last line, if it has no line end.
-    pub fn finish(&mut self, sink: &mut dyn FnMut(Line)) {
+    pub(super) fn finish(&mut self, sink: &mut dyn FnMut(Line)) {
         if let Some(half) = self.half.take() {
             if self.after_cr {
                 self.emit(sink);

@@ -61,8 +61,8 @@ impl Wanted {
         matches!(self, Self::ByIndex(_))
     }
 
-    fn of(&self, index: usize, header: &str, compared: &str) -> Option<Option<FieldNo>> {
-        match self {
+    fn of(&self, index: usize, header: &str, compared: &str) -> Wish {
+        let found = match self {
             Self::Nothing => None,
             Self::ByIndex(wanted) => {
                 wanted.iter().find(|(column, _)| *column == index).map(|(_, field)| *field)
@@ -72,8 +72,21 @@ impl Wanted {
                 let alike = || wanted.iter().find(|(name, _)| normalise(name.expose()) == compared);
                 exact.or_else(alike).map(|(_, field)| *field)
             }
+        };
+        match found {
+            None => Wish::Silent,
+            Some(None) => Wish::Leave,
+            Some(Some(field)) => Wish::Field(field),
         }
     }
+}
+
+/// What the caller says about a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Silent,
+    Leave,
+    Field(FieldNo),
 }
 
 /// Maps the columns of a file. `sample` holds its first records, to see what a column holds.
@@ -81,7 +94,7 @@ impl Wanted {
 /// # Errors
 /// [`FileFault::MappingNeeded`] with every column that must be asked about, [`FileFault::BadMapping`],
 /// [`FileFault::TooManyColumns`].
-pub fn map(
+pub(super) fn map(
     headers: &[Personal],
     wanted: &Wanted,
     sample: &[Cells],
@@ -105,20 +118,22 @@ pub fn map(
 
 /// Adds a column that appears after the others were mapped: a key that a later JSON line brings. It can
 /// no longer be asked about, so an ambiguous one stays unmapped.
-pub fn append(columns: &mut Vec<Column>, header: Personal, wanted: &Wanted) {
+pub(super) fn append(columns: &mut Vec<Column>, header: Personal, wanted: &Wanted) {
     let index = columns.len();
     let compared = normalise(header.expose());
     let mut taken = Taken(columns.iter().filter_map(Column::mapped).collect());
     let mut column = unmapped(header, index);
-    let caller = wanted.of(index, column.header.expose(), &compared).flatten();
-    if let Some(field) = caller.filter(|field| may_be_target(*field) && taken.take(*field)) {
-        column.field = field;
-        column.by = By::Caller;
-    } else if caller.is_none()
-        && dictionary::choices_of(&compared).is_none()
-        && let Some(field) = dictionary::field_of(&compared)
-    {
-        taken.assign(&mut column, field);
+    match wanted.of(index, column.header.expose(), &compared) {
+        Wish::Field(field) if may_be_target(field) && taken.take(field) => {
+            column.field = field;
+            column.by = By::Caller;
+        }
+        Wish::Silent if dictionary::choices_of(&compared).is_none() => {
+            if let Some(field) = dictionary::field_of(&compared) {
+                taken.assign(&mut column, field);
+            }
+        }
+        Wish::Silent | Wish::Leave | Wish::Field(_) => {}
     }
     columns.push(column);
 }
@@ -188,12 +203,18 @@ impl<'a> Mapper<'a> {
     fn follow_caller(&mut self, wanted: &Wanted) -> Result<(), FileFault> {
         for (index, column) in self.columns.iter_mut().enumerate() {
             let compared = self.compared.get(index).map_or("", String::as_str);
-            let Some(target) = wanted.of(index, column.header.expose(), compared) else { continue };
+            let wish = wanted.of(index, column.header.expose(), compared);
+            if wish == Wish::Silent {
+                continue;
+            }
             if let Some(answered) = self.answered.get_mut(index) {
                 *answered = true;
             }
             // `x_<n>` of the column itself is how a question is answered with "leave it".
-            let Some(field) = target.filter(|field| *field != column.field) else { continue };
+            let Wish::Field(field) = wish else { continue };
+            if field == column.field {
+                continue;
+            }
             if !may_be_target(field) || !self.taken.take(field) {
                 return Err(FileFault::BadMapping);
             }

@@ -30,6 +30,7 @@ mod mapping;
 mod plan;
 mod reader;
 mod rebuild;
+mod record;
 mod row;
 mod shape;
 mod terms;
@@ -63,8 +64,13 @@ pub(crate) fn refused_value(
 /// The generator of messy files, shared with the black-box tests.
 #[cfg(test)]
 #[path = "../../../../tests/src/corpus/mod.rs"]
+#[expect(unreachable_pub, reason = "public in the kit of the black-box tests, included here")]
 mod corpus;
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod rebuild_tests;
+#[cfg(test)]
+mod row_tests;
 #[cfg(test)]
 mod sample_tests;

@@ -24,10 +24,10 @@ use super::mapping::{self, Wanted};
 use super::plan::{Column, Format, Plan};
 
 /// Bytes in which encoding, dialect and mapping are found.
-pub const SAMPLE_BYTES: usize = 64 << 10;
+pub(super) const SAMPLE_BYTES: usize = 64 << 10;
 
 /// Largest header row, in bytes of the file: the sample grows to it where the header row needs it.
-pub const HEADER_BYTES_MAX: usize = 1 << 20;
+pub(super) const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// The format a caller names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -308,7 +308,7 @@ fn find(sample: &[u8], whole: bool, options: &Options) -> Result<Option<Found>, 
         columns: Vec::new(),
     };
     let plan = match format {
-        Format::Csv => csv_plan(plan, &lines, sep, whole, options)?,
+        Format::Csv => csv_plan(&plan, &lines, sep, whole, options)?,
         _ => Some(jsonl_plan(plan, &lines, options)?),
     };
     Ok(plan.map(|plan| Found { plan, bom_bytes: detected.bom_bytes, sep_line }))
@@ -326,7 +326,7 @@ fn sample_lines(sample: &[u8], detected: encoding::Detected, whole: bool) -> Vec
 }
 
 fn csv_plan(
-    plan: Plan,
+    plan: &Plan,
     lines: &[Line],
     sep: Option<u8>,
     whole: bool,
@@ -362,7 +362,7 @@ fn csv_plan(
         index_headers(head.len())
     };
     let columns = mapping::map(&headers, &options.wanted, &rows)?;
-    Ok(Some(Plan { dialect, columns, ..plan }))
+    Ok(Some(Plan { dialect, columns, ..plan.clone() }))
 }
 
 /// Headers of a file that has none: the index of each column.

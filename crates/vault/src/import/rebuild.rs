@@ -19,7 +19,7 @@ use super::cells::Cells;
 use super::plan::{Format, Plan};
 
 /// Stands in `original` for a cell that was not there: U+0000, which is refused in every cell.
-pub const ABSENT: &str = "\0";
+pub(super) const ABSENT: &str = "\0";
 
 /// Gives rows back under one plan.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 const PHONE_DIGITS_MIN: usize = 7;
 
 /// Whether a cell looks like an e-mail address.
-pub fn is_email(cell: &str) -> bool {
+pub(super) fn is_email(cell: &str) -> bool {
     let cell = cell.trim();
     let Some((local, domain)) = cell.rsplit_once('@') else { return false };
     let inner_dot = domain.trim_matches('.').contains('.');
@@ -13,7 +13,7 @@ pub fn is_email(cell: &str) -> bool {
 }
 
 /// Whether a cell looks like a phone number of seven digits or more, an extension included.
-pub fn is_phone(cell: &str) -> bool {
+pub(super) fn is_phone(cell: &str) -> bool {
     let lower = cell.trim().to_ascii_lowercase();
     let lower = lower.strip_prefix("tel:").unwrap_or(&lower);
     let number = ["extension", "ext.", "ext", "x", "#"]
@@ -26,7 +26,7 @@ pub fn is_phone(cell: &str) -> bool {
 }
 
 /// Whether a cell looks like a number, with separators, sign, currency or per cent.
-pub fn is_number(cell: &str) -> bool {
+pub(super) fn is_number(cell: &str) -> bool {
     let cell = cell.trim().trim_end_matches(['%', '\u{20ac}']);
     let cell = cell.trim_start_matches(['+', '-', '$', '\u{20ac}', '\u{a3}']).trim();
     let mantissa = cell.split_once(['e', 'E']).map_or(cell, |(mantissa, exponent)| {
@@ -43,7 +43,7 @@ pub fn is_number(cell: &str) -> bool {
 
 /// Whether a cell looks like a date or a time stamp, written with digits, or a day beside the name of a
 /// month.
-pub fn is_date(cell: &str) -> bool {
+pub(super) fn is_date(cell: &str) -> bool {
     let cell = cell.trim();
     let date = cell.split_once(['T', ' ']).map_or(cell, |(date, time)| {
         let timely = |c: char| c.is_ascii_digit() || ":.+-Z".contains(c);
@@ -84,7 +84,7 @@ fn is_month_date(cell: &str) -> bool {
 }
 
 /// Whether a cell cannot be the name of a column.
-pub fn is_data(cell: &str) -> bool {
+pub(super) fn is_data(cell: &str) -> bool {
     is_email(cell) || is_number(cell) || is_phone(cell) || is_date(cell)
 }
 

@@ -35,7 +35,7 @@ pub struct Term {
 }
 
 /// Fields by which somebody can tell whose lead a row is.
-pub fn identifies(field: FieldNo) -> bool {
+pub(super) fn identifies(field: FieldNo) -> bool {
     const IDENTIFYING: [FieldNo; 11] = [
         FieldNo::EMAIL,
         FieldNo::EMAIL_2,
@@ -53,7 +53,7 @@ pub fn identifies(field: FieldNo) -> bool {
 }
 
 /// The terms of a lead, each once. `phones` holds the normalised forms of its phones by field.
-pub fn of(
+pub(super) fn of(
     plan: &Plan,
     fields: &Fields,
     searchable: &BTreeSet<FieldNo>,
