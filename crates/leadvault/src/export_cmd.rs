@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ExportArgs) -> Done {
     let made = client
         .post("/v1/exports", &body, Some(&key))?
         .map_err(|refused| refused.stop("the export was not started"))?;
-    let operation = made.body["id"].as_str().unwrap_or_default().to_owned();
+    let operation = made.body["operation"].as_str().unwrap_or_default().to_owned();
     let export = wait(&client, &operation)?;
     let id = export["id"].as_str().unwrap_or_default().to_owned();
     eprintln!("export {id}: {} leads, {} bytes", export["leads"], export["bytes"]);

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use crate::cell::Cell;
 use crate::error::Refusal;
+use crate::{export, import, shred};
 
 /// Takes up every open job of the cell.
 ///
 /// # Errors
 /// What the store says.
 pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
-    crate::shred::resume(cell).await
+    shred::resume(cell).await?;
+    import::undo::resume(cell).await?;
+    export::resume(cell).await
 }

@@ -259,6 +259,9 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
             finish_tenant(cell, &room).await?;
             continue;
         }
+        if room.ring().is_err() {
+            continue;
+        }
         for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
             let subject = row.subject.map(DatasetId::from_bytes);
             if let (KIND_DATASET, Some(id)) = (row.kind.as_str(), subject) {

@@ -81,7 +81,7 @@ fn serve(world: &mut World) -> anyhow::Result<String> {
 fn tenant(world: &mut World) -> anyhow::Result<String> {
     let identity = age::Identity::make(&SystemEntropy)?;
     let recipient = identity.recipient().to_string();
-    world.identity = identity.to_text();
+    world.identity = identity.expose().as_str().to_owned().into();
     world.write_secret(&world.identity_file(), world.identity.expose())?;
     let body = json!({
         "name": "Example Leads Ltd", "region": "local", "controller_country": "DE",

@@ -130,9 +130,10 @@ fn check(plain: File, vkey: &str) -> Result<(), Halt> {
 impl Package {
     fn open(plain: File) -> Result<Self, Halt> {
         let zip = ZipArchive::new(plain).map_err(|_| Halt::bad("not_a_package", "zip"))?;
-        let mut roots = zip.file_names().filter_map(|name| name.split_once('/')).map(|(r, _)| r);
-        let root = roots.next().unwrap_or_default().to_owned();
-        let one = zip.file_names().all(|n| n.split_once('/').is_some_and(|(r, _)| r == root));
+        let names: Vec<String> = zip.file_names().flatten().map(|n| n.into_owned()).collect();
+        let first = names.first().and_then(|n| n.split_once('/'));
+        let root = first.map(|(root, _)| root.to_owned()).unwrap_or_default();
+        let one = names.iter().all(|n| n.split_once('/').is_some_and(|(r, _)| r == root));
         if root.is_empty() || !one {
             return Err(Halt::bad("not_a_package", "zip"));
         }
@@ -140,8 +141,8 @@ impl Package {
     }
 
     fn names(&self) -> Vec<String> {
-        let names = self.zip.file_names().filter_map(|n| n.strip_prefix(&self.root));
-        names.map(str::to_owned).collect()
+        let names = self.zip.file_names().flatten();
+        names.filter_map(|n| n.strip_prefix(&self.root).map(str::to_owned)).collect()
     }
 
     /// A file read whole; `None` if there is no such file.

@@ -38,7 +38,7 @@ pub use start::start;
 pub use view::{ExportView, find};
 
 pub(crate) use job::resume;
-pub(crate) use stale::{Held, mark_stale, remove_stale};
+pub(crate) use stale::{mark_stale, mark_stale_ranges, remove_stale};
 
 /// Days an artifact lives, in seconds (surfaces.md 7).
 const LIFE_SECONDS: i64 = 7 * 24 * 3600;

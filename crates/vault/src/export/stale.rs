@@ -31,6 +31,19 @@ pub(crate) async fn mark_stale(
     room: &Room,
     leads: &[LeafAddress],
 ) -> Result<Held, Refusal> {
+    let ranges: Vec<_> = leads.iter().map(|at| LeafRange::single(*at)).collect();
+    mark_stale_ranges(cell, room, &ranges).await
+}
+
+/// As [`mark_stale`], for whole ranges of leaves: the undoing of an import, the shred of a dataset.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn mark_stale_ranges(
+    cell: &Cell,
+    room: &Room,
+    leads: &[LeafRange],
+) -> Result<Held, Refusal> {
     let scope = TenantScope(room.no);
     let mut held = Held::default();
     let rows = cell.data().list_exports(scope).await?;
@@ -44,7 +57,7 @@ pub(crate) async fn mark_stale(
             continue;
         }
         let parts = cell.data().list_export_parts(scope, row.id).await?;
-        let holds = parts.iter().any(|p| leads.iter().any(|at| p.range.contains(*at)));
+        let holds = parts.iter().any(|p| leads.iter().any(|l| overlap(&p.range, l)));
         if !holds {
             continue;
         }
@@ -61,6 +74,13 @@ pub(crate) async fn mark_stale(
         }
     }
     Ok(held)
+}
+
+fn overlap(a: &LeafRange, b: &LeafRange) -> bool {
+    a.dataset == b.dataset
+        && a.tree == b.tree
+        && u64::from(a.first) < b.end
+        && u64::from(b.first) < a.end
 }
 
 /// Read again after the export became stale: a download may have begun in between.

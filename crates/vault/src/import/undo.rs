@@ -71,6 +71,24 @@ async fn undo_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: ImportId) -> 
     Ok(Answer::stamped(operation, &receipt))
 }
 
+/// Finishes undos that a crash left open.
+///
+/// # Errors
+/// What keys, store and journal say.
+pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
+    for room in cell.rooms() {
+        if room.ring().is_err() {
+            continue;
+        }
+        for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
+            if let (KIND, Some(id)) = (row.kind.as_str(), row.subject.map(ImportId::from_bytes)) {
+                finish(cell, &room, id, row.id).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Everything behind the entry. Idempotent.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ use crate::call::{Answer, Call, Outcome, Stamp};
 use crate::canonical::canonical;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::export;
 use crate::gate::Permit;
 use crate::idempotency;
 use crate::leads::reveal::find;
@@ -169,14 +170,17 @@ async fn complete(
 ) -> Result<Json, Refusal> {
     let scope = TenantScope(room.no);
     let row = cell.data().find_erase(scope, id).await?.ok_or(Fault::Internal("erase request"))?;
-    let advanced = puncture(cell, room, &row).await?;
+    let held = export::mark_stale(cell, room, &[row.at]).await?;
+    let advanced = puncture(cell, room, &row, held.leaves).await?;
     cell.fail_point("erase.punctured");
+    export::remove_stale(cell, room).await?;
     cell.data().apply(scope, DeleteLead { id }).await?;
     cell.fail_point("erase.row_removed");
     let (index, leaf) = record_completed(cell, room, id, reference, &advanced).await?;
     cell.fail_point("erase.completed");
     cell.publisher().covers(room.no, index).await?;
-    let receipt = receipt(cell, room, &row, reference, &advanced, (index, leaf))?;
+    let exports: Vec<String> = held.delivered.iter().map(ToString::to_string).collect();
+    let receipt = receipt(cell, room, &row, reference, &advanced, (index, leaf), &exports)?;
     let plain = serde_json::to_vec(&receipt).map_err(|_| Fault::Internal("receipt"))?;
     let sealed = system::seal_new(cell, room.keys()?, id.bytes(), &plain).await?;
     let step = EraseStep::Receipt(sealed);
@@ -185,8 +189,15 @@ async fn complete(
 }
 
 /// The instant of erasure. A leaf that is punctured already belongs to the present epoch.
-async fn puncture(cell: &Cell, room: &Room, row: &EraseRow) -> Result<Advanced, Refusal> {
-    let change = Change::Puncture(vec![LeafRange::single(row.at)]);
+/// Exports that hold the lead go in the same epoch.
+async fn puncture(
+    cell: &Cell,
+    room: &Room,
+    row: &EraseRow,
+    mut with: Vec<LeafRange>,
+) -> Result<Advanced, Refusal> {
+    with.push(LeafRange::single(row.at));
+    let change = Change::Puncture(with);
     let advanced = room.keys()?.advance(change).await?;
     let step = EraseStep::Punctured { epoch: advanced.epoch };
     cell.data().apply(TenantScope(room.no), UpdateErase { lead: row.lead, step }).await?;
@@ -217,6 +228,7 @@ fn receipt(
     reference: LeadRef,
     advanced: &Advanced,
     completed: (u64, [u8; 32]),
+    exports: &[String],
 ) -> Result<Json, Refusal> {
     let proof = log::proof_of(cell, room.no, completed.0, None)?;
     let dataset = room.ring()?.dataset_id(row.at.dataset).map(|id| id.to_string());
@@ -234,7 +246,7 @@ fn receipt(
         "level": cell.level().as_str(),
         "durability": cell.parts().durability,
         "index_horizon": null,
-        "exports": [],
+        "exports": exports,
         "issued_at": cell.clock().now(),
         "checkpoint": proof.checkpoint,
         "inclusion": proof.path.iter().map(hex::encode).collect::<Vec<_>>(),

@@ -1,21 +1,6 @@
 //! What a store must do, whatever the engine. Each case takes the stores of a fresh cell; an engine is one
 //! line at the end of this file.
 
-#[path = "contract/control.rs"]
-mod control;
-#[path = "contract/journal.rs"]
-mod journal;
-#[path = "contract/keys.rs"]
-mod keys;
-#[path = "contract/kit.rs"]
-mod kit;
-#[path = "contract/lead.rs"]
-mod lead;
-#[path = "contract/slice.rs"]
-mod slice;
-#[path = "contract/work.rs"]
-mod work;
-
 macro_rules! contract {
     ($engine:ident, $open:path; $($file:ident { $($case:ident)+ })+) => {
         mod $engine {
