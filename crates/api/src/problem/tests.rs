@@ -188,7 +188,8 @@ async fn a_malformed_request_names_the_places() {
 
 #[tokio::test]
 async fn questions_and_the_right_endpoint_stand_in_the_body() {
-    let questions = vec![Question { column: 2, choices: vec!["full_name".to_owned(), "company".to_owned()] }];
+    let questions =
+        vec![Question { column: 2, choices: vec!["full_name".to_owned(), "company".to_owned()] }];
     let body = body_of(Problem::from(Fault::MappingNeeded(questions)).render(id())).await;
     assert_eq!(body["questions"], json!([{"column": 2, "choices": ["full_name", "company"]}]));
     let wrong = Fault::WrongRegion { endpoint: "https://eu.example".to_owned() };

@@ -9,7 +9,9 @@ use super::{docs, markdown};
 use crate::answer::Reply;
 use crate::state::ApiState;
 
-const SOURCE: &str = include_str!("../../../../docs/ERRORS.md");
+/// What decisions and use cases say, and what only this surface can.
+const SOURCE: &str =
+    concat!(include_str!("../../../../docs/ERRORS.md"), include_str!("../../assets/errors.md"));
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     format!(
