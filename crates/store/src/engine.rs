@@ -233,3 +233,153 @@ async fn migrate(migrator: &'static Migrator, connection: &mut SqliteConnection)
         other => other,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::DataStore;
+
+    const SMALL: StoreOptions = StoreOptions { ballast_bytes: 4_096, readers: 2, pages_max: None };
+
+    async fn open() -> (tempfile::TempDir, DataStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataStore::open(&dir.path().join("data.db"), SMALL).await.unwrap();
+        (dir, data)
+    }
+
+    async fn pragma(connection: &mut SqliteConnection, name: &str) -> String {
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_writer_is_durable_and_wipes_what_it_deletes() {
+        let (_dir, data) = open().await;
+        let mut held = data.engine().writer().await.unwrap();
+        let expected = [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+            ("secure_delete", "1"),
+            ("temp_store", "2"),
+            ("auto_vacuum", "2"),
+            ("journal_size_limit", JOURNAL_BYTES_MAX),
+        ];
+        for (name, value) in expected {
+            assert_eq!(pragma(&mut held.0, name).await, value, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_connection_cannot_write() {
+        let (_dir, data) = open().await;
+        let mut reader = data.engine().reader().await.unwrap();
+        let sql = AssertSqlSafe("DELETE FROM cell_counter".to_owned());
+        let error = sqlx::query(sql).execute(&mut *reader).await.unwrap_err();
+        assert_eq!(StoreError::from(error), StoreError::Unwritable);
+        data.reserve_tenant_no().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_is_refused_and_a_changed_migration_too() {
+        let (dir, data) = open().await;
+        let mut held = data.engine().writer().await.unwrap();
+        let newer = AssertSqlSafe(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (9999, 'later', 1, x'00', 0)"
+                .to_owned(),
+        );
+        sqlx::query(newer).execute(&mut *held.0).await.unwrap();
+        drop(held);
+        let path = dir.path().join("data.db");
+        let refused = DataStore::open(&path, SMALL).await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::SchemaNewer { found: 9999, known } if known < 9999),
+            "{refused:?}"
+        );
+        assert_eq!(refused.code(), "schema_newer");
+
+        let mut held = data.engine().writer().await.unwrap();
+        for sql in [
+            "DELETE FROM _sqlx_migrations WHERE version = 9999",
+            "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 2",
+        ] {
+            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut *held.0).await.unwrap();
+        }
+        drop(held);
+        let refused = DataStore::open(&path, SMALL).await.unwrap_err();
+        assert_eq!(refused, StoreError::SchemaDiffers { version: 2 });
+    }
+
+    #[tokio::test]
+    async fn writers_are_served_in_the_order_in_which_they_came() {
+        let (_dir, data) = open().await;
+        let data = Arc::new(data);
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let held = data.engine().writer().await.unwrap();
+        let mut tasks = Vec::new();
+        for n in 0..8 {
+            let (data, order) = (Arc::clone(&data), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let _held = data.engine().writer().await.unwrap();
+                order.lock().unwrap().push(n);
+            }));
+            // Lets the task come as far as its place in the queue.
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..8).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn without_space_the_ballast_is_given_up_for_one_more_attempt() {
+        let (_dir, data) = open().await;
+        let engine = data.engine();
+        let runs = AtomicU32::new(0);
+        let attempt = |fails: u32| {
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            async move { if run < fails { Err(StoreError::Unwritable) } else { Ok(run) } }
+        };
+        assert_eq!(engine.write(|| attempt(1)).await, Ok(1));
+        assert!(!engine.has_ballast());
+        runs.store(0, Ordering::Relaxed);
+        assert_eq!(engine.write(|| attempt(1)).await, Err(StoreError::Unwritable), "no ballast");
+        data.checkpoint().await.unwrap();
+        assert!(engine.has_ballast(), "made again");
+        runs.store(0, Ordering::Relaxed);
+        assert_eq!(engine.write(|| attempt(9)).await, Err(StoreError::Unwritable));
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+        // The writer after an outage is a new connection, and works.
+        data.reserve_tenant_no().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dropped_transaction_leaves_nothing_behind() {
+        let (_dir, data) = open().await;
+        let first = data.reserve_tenant_no().await.unwrap();
+        let mut held = data.engine().writer().await.unwrap();
+        let mut transaction = held.begin().await.unwrap();
+        let sql = AssertSqlSafe("UPDATE cell_counter SET value = 500".to_owned());
+        sqlx::query(sql).execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        drop(held);
+        assert_eq!(data.reserve_tenant_no().await.unwrap().0, first.0 + 1);
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_leaves_nothing_in_the_log() {
+        let (dir, data) = open().await;
+        data.reserve_tenant_no().await.unwrap();
+        assert!(data.checkpoint().await.unwrap());
+        let log = std::fs::metadata(dir.path().join("data.db-wal")).unwrap();
+        assert_eq!(log.len(), 0);
+    }
+}

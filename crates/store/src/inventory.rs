@@ -1,6 +1,6 @@
 //! Every statement of this crate, prepared on a fresh database.
 
-use sqlx::{Executor as _, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _};
 
 use crate::engine::{Engine, StoreOptions};
 use crate::{DataStore, KeyStore};
@@ -83,4 +83,56 @@ fn every_file_with_statements_is_in_the_inventory() {
             assert!(!literal.iter().any(|l| text.contains(l)), "{name}.rs holds a bare statement");
         }
     }
+}
+
+/// Tables that grow with the leads or the log: no statement may walk through one.
+const LARGE: &[&str] = &[
+    "lead",
+    "lead_part",
+    "lead_email",
+    "lead_phone",
+    "lead_domain",
+    "lead_tag",
+    "log_chunk",
+    "l",
+    "e",
+    "t",
+    "p",
+];
+/// Statements that walk on purpose.
+const WALKS: &[&str] = &[];
+
+/// Steps of the plans that scan a large table, or sort one by itself.
+async fn walks(engine: &Engine, inventory: &[(&str, Statements)]) -> Vec<String> {
+    let mut connection = engine.reader().await.unwrap();
+    let mut walks = Vec::new();
+    for (file, statements) in inventory {
+        for (name, sql) in *statements {
+            if sql.starts_with("PRAGMA") {
+                continue;
+            }
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            for row in sqlx::query(explain).fetch_all(&mut *connection).await.unwrap() {
+                let step: String = row.get("detail");
+                let scanned = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+                let statement = format!("{file}::{name}");
+                if scanned.is_some_and(|table| LARGE.contains(&table))
+                    && !WALKS.contains(&statement.as_str())
+                {
+                    walks.push(format!("{statement}: {step}"));
+                }
+            }
+        }
+    }
+    walks
+}
+
+#[tokio::test]
+async fn no_statement_walks_through_a_large_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataStore::open(&dir.path().join("data.db"), SMALL).await.unwrap();
+    assert_eq!(walks(data.engine(), DATA).await, Vec::<String>::new());
+    let planted: &[(&str, Statements)] =
+        &[("planted", &[("WALK", "SELECT lead FROM lead WHERE row_no = 1")])];
+    assert_eq!(walks(data.engine(), planted).await.len(), 1);
 }
