@@ -1,5 +1,4 @@
 //! A whole export: leads in, package out, opened with the reference implementation of age.
-#![expect(missing_docs, reason = "tests")]
 
 use std::io::{Cursor, Read as _};
 use std::sync::Arc;
@@ -184,9 +183,10 @@ fn decrypt(bytes: &[u8], identity: &Identity) -> Vec<u8> {
 
 fn member(zip: &[u8], path: &str) -> Vec<u8> {
     let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
-    let name = zip.file_names().find(|n| n.ends_with(path)).unwrap().to_owned();
+    let names: Vec<String> = zip.file_names().map(|n| n.unwrap().into_owned()).collect();
+    let name = names.iter().find(|n| n.ends_with(path)).unwrap();
     let mut bytes = Vec::new();
-    zip.by_name(&name).unwrap().read_to_end(&mut bytes).unwrap();
+    zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 

@@ -114,6 +114,8 @@ struct Package {
     zip: ZipArchive<File>,
     /// Directory of the package, with its `/`.
     root: String,
+    /// Paths of its files inside of it.
+    names: Vec<String>,
 }
 
 fn check(plain: File, vkey: &str) -> Result<(), Halt> {
@@ -191,9 +193,9 @@ impl Package {
             }
         }
         let unsigned = ["tagmanifest-sha256.txt", "tagmanifest-sha256.txt.minisig"];
-        for path in self.names() {
-            if !named.contains_key(&path) && !unsigned.contains(&path.as_str()) {
-                return Err(Halt::bad("not_in_manifest", path));
+        for path in &self.names {
+            if !named.contains_key(path) && !unsigned.contains(&path.as_str()) {
+                return Err(Halt::bad("not_in_manifest", path.as_str()));
             }
         }
         if !named.contains_key("manifest-sha256.txt") {
@@ -252,7 +254,7 @@ impl Package {
 
     fn log(mut self, vkey: &str, keys: &[Vkey], leads: u64) -> Result<(), Halt> {
         let mut files = BTreeMap::new();
-        for path in self.names() {
+        for path in self.names.clone() {
             if let Some(inside) = path.strip_prefix("data/log/").map(str::to_owned) {
                 let bytes = self.read(&path)?.unwrap_or_default();
                 files.insert(inside, bytes);
