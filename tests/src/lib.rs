@@ -1,3 +1,4 @@
 //! The kit of the black-box tests.
 
 pub mod corpus;
+pub mod kit;

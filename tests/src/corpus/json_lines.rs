@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("JSON Lines in UTF-16", Charset::Utf16LeBom.encode(&two("\n")), two_stored(), vec![]),
         case(
             "numbers, booleans and null as they are written",
-            format!("{ada}\n{}\n", bob),
+            format!("{ada}\n{bob}\n"),
             vec![
                 (1, ada_pairs.clone()),
                 (
@@ -147,13 +147,10 @@ fn two_stored_at(ada: &Pairs, second: u64) -> Vec<(u64, Pairs)> {
 }
 
 fn late_key() -> String {
-    let mut text = String::new();
-    for i in 0..2_000 {
-        text.push_str(&format!(
-            "{{\"email\":\"lead{i}@example.com\",\"company\":\"Company {i}\"}}\n"
-        ));
-    }
-    text + "{\"email\":\"late@example.com\",\"name\":\"Late\"}\n"
+    let line = |i| format!(r#"{{"email":"lead{i}@example.com","company":"Company {i}"}}"#);
+    let mut lines: Vec<String> = (0..2_000).map(line).collect();
+    lines.push(r#"{"email":"late@example.com","name":"Late"}"#.to_owned());
+    lines.join("\n")
 }
 
 fn late_key_stored() -> Vec<(u64, Pairs)> {

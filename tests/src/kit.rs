@@ -1,0 +1,416 @@
+//! A vault in a temporary directory, its server as another process, and a client.
+//!
+//! A stop is SIGKILL; a start opens the files from disk.
+#![expect(clippy::expect_used, clippy::panic, reason = "a kit of tests: what is unexpected fails the test")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::Method;
+use reqwest::blocking::{Client, Response};
+use serde_json::{Value, json};
+
+/// The binary under test, beside the test binary's own directory. `cargo xtask test` builds it first.
+pub fn binary() -> PathBuf {
+    let here = std::env::current_exe().expect("the test binary has a path");
+    let profile = here.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let binary = profile.join("leadvault");
+    assert!(binary.exists(), "build it first: cargo build -p leadvault");
+    binary
+}
+
+/// Runs the binary to its end.
+pub fn run(args: &[&str]) -> (Option<i32>, Value, String) {
+    let output = Command::new(binary()).args(args).output().expect("the binary runs");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = stdout.lines().last().unwrap_or_default();
+    let json = serde_json::from_str(last).unwrap_or(Value::Null);
+    (output.status.code(), json, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body, or null.
+    pub body: Value,
+    /// Body as text.
+    pub text: String,
+    /// `Ledger-Index`.
+    pub index: Option<u64>,
+    /// `Ledger-Receipt`.
+    pub receipt: Option<String>,
+    /// `ETag`.
+    pub etag: Option<String>,
+    /// `Location`.
+    pub location: Option<String>,
+}
+
+impl Answer {
+    fn of(response: Response) -> Self {
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
+        };
+        let (index, receipt) = (header("ledger-index"), header("ledger-receipt"));
+        let (etag, location) = (header("etag"), header("location"));
+        let status = response.status().as_u16();
+        let text = response.text().unwrap_or_default();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let index = index.and_then(|i| i.parse().ok());
+        Self { status, body, text, index, receipt, etag, location }
+    }
+
+    /// The problem's code.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Asserts a status and gives the answer back.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// A text member of the body.
+    #[track_caller]
+    pub fn text_of(&self, member: &str) -> String {
+        self.body[member].as_str().unwrap_or_else(|| panic!("no {member}: {}", self.text)).to_owned()
+    }
+}
+
+/// A vault.
+#[derive(Debug)]
+pub struct Vault {
+    dir: tempfile::TempDir,
+    server: Option<(Child, String)>,
+}
+
+impl Vault {
+    /// Makes a vault that is not started.
+    pub fn init() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().join("vault");
+        let data = data.to_str().expect("utf-8");
+        let (code, _, err) = run(&[
+            "init", "--data", data, "--durability", "accept-total-loss", "--listen", "127.0.0.1:0",
+        ]);
+        assert_eq!(code, Some(0), "{err}");
+        let vault = Self { dir, server: None };
+        // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
+        let text = std::fs::read_to_string(vault.config()).expect("configuration");
+        let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
+        std::fs::write(vault.config(), text).expect("configuration");
+        vault
+    }
+
+    /// Makes a vault and starts it.
+    pub fn start() -> Self {
+        let mut vault = Self::init();
+        vault.up();
+        vault
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("vault")
+    }
+
+    /// A place beside it.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.data().join("leadvault.toml")
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub fn up(&mut self) {
+        self.up_with(None).expect("the server becomes ready");
+    }
+
+    /// Starts the server with a fail point; the exit code where it does not become ready.
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_with(&mut self, fail_point: Option<&str>) -> Result<(), (Option<i32>, String)> {
+        let err = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.beside("stderr.log"))
+            .expect("stderr file");
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(self.config());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err);
+        if let Some(name) = fail_point {
+            command.env("LEADVAULT_FAILPOINT", name);
+        }
+        let mut child = command.spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("its output");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("its first line");
+        let ready: Value = serde_json::from_str(line.trim()).unwrap_or(Value::Null);
+        match ready["address"].as_str() {
+            Some(address) => {
+                self.server = Some((child, address.to_owned()));
+                Ok(())
+            }
+            None => {
+                let code = child.wait().expect("it ends").code();
+                Err((code, self.stderr()))
+            }
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some((mut child, _)) = self.server.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Waits for a server that kills itself.
+    pub fn wait_dead(&mut self) {
+        if let Some((mut child, _)) = self.server.take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// What the server wrote on stderr so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.beside("stderr.log")).unwrap_or_default()
+    }
+
+    /// Base URL.
+    pub fn url(&self) -> String {
+        self.server.as_ref().map(|(_, url)| url.clone()).expect("the server runs")
+    }
+
+    /// A caller with the operator's key.
+    pub fn operator(&self) -> Caller {
+        let key = std::fs::read_to_string(self.data().join("operator.key")).expect("operator key");
+        Caller::new(&self.url(), key.trim())
+    }
+
+    /// Makes a tenant with a dataset and an instruction in force.
+    pub fn tenant(&self) -> Tenant {
+        let body = json!({
+            "name": "Example Leads", "region": "local", "controller_country": "DE",
+            "locations": { "store": ["DE"], "access": ["DE", "US"] },
+            "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
+            "export_recipient": null,
+        });
+        let made = self.operator().post("/v1/tenants", &body).expect(201);
+        let key = made.body["key"]["secret"].as_str().expect("a key").to_owned();
+        let vkey = made.body["log"]["vkey"].as_str().expect("a vkey").to_owned();
+        let origin = made.body["log"]["origin"].as_str().expect("an origin").to_owned();
+        let caller = Caller::new(&self.url(), &key);
+        let dataset = json!({ "name": "fair", "default_region": "US", "origin": ["US-CA"] });
+        let dataset = caller.post("/v1/datasets", &dataset).expect(201).text_of("id");
+        let drafted = caller.post("/v1/instructions", &instruction()).expect(201);
+        let instruction = drafted.text_of("id");
+        let activate = format!("/v1/instructions/{instruction}/activate");
+        caller.post(&activate, &json!({ "version": 1 })).expect(200);
+        Tenant {
+            id: made.text_of("id"),
+            uuid: origin.rsplit('/').next().expect("a uuid").to_owned(),
+            key,
+            vkey,
+            dataset,
+            instruction,
+        }
+    }
+
+    /// A caller of a tenant that acts under its instruction.
+    pub fn acting(&self, tenant: &Tenant) -> Caller {
+        Caller::new(&self.url(), &tenant.key).under(&tenant.instruction, "crm_operations")
+    }
+
+    /// A caller of a tenant that names nothing.
+    pub fn plain(&self, tenant: &Tenant) -> Caller {
+        Caller::new(&self.url(), &tenant.key)
+    }
+
+    /// Makes a lead; its id.
+    pub fn lead(&self, tenant: &Tenant, email: &str) -> String {
+        let body = json!({
+            "dataset": tenant.dataset,
+            "fields": { "email": email, "first_name": "Canary", "last_name": "Quetzalcoatl",
+                        "phone": "+14155552671", "company": "Analytical Engines" },
+            "notes": [{ "text": "a note nobody else may read" }],
+        });
+        self.acting(tenant).post("/v1/leads", &body).expect(201).text_of("id")
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A tenant of a vault.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: String,
+    /// Its UUID, as its files are named.
+    pub uuid: String,
+    /// Its controller's key.
+    pub key: String,
+    /// Its log's verifier key.
+    pub vkey: String,
+    /// A dataset.
+    pub dataset: String,
+    /// An instruction in force.
+    pub instruction: String,
+}
+
+/// An instruction that permits CRM work on leads.
+pub fn instruction() -> Value {
+    json!({
+        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
+        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
+        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
+        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
+                  "activity_log", "preference", "location", "unclassified"] },
+        "subjects": { "categories": ["lead"], "minors": "refuse" },
+        "recipients": [],
+        "locations": { "store": ["DE"], "access": ["DE", "US"] },
+        "validity": { "from": "2026-01-01T00:00:00Z" },
+        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
+        "issuer": { "party": "controller", "authority": "contract_signatory" },
+    })
+}
+
+/// A client with a key.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    http: Client,
+    url: String,
+    key: Option<String>,
+    instruction: Option<String>,
+    purpose: Option<String>,
+}
+
+impl Caller {
+    /// With a key.
+    pub fn new(url: &str, key: &str) -> Self {
+        // The second caller finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder().timeout(std::time::Duration::from_secs(60)).build();
+        Self {
+            http: http.expect("an HTTP client"),
+            url: url.to_owned(),
+            key: Some(key.to_owned()),
+            instruction: None,
+            purpose: None,
+        }
+    }
+
+    /// Without a key.
+    pub fn nobody(url: &str) -> Self {
+        Self { key: None, ..Self::new(url, "") }
+    }
+
+    /// The same, under an instruction and a purpose.
+    pub fn under(mut self, instruction: &str, purpose: &str) -> Self {
+        self.instruction = Some(instruction.to_owned());
+        self.purpose = Some(purpose.to_owned());
+        self
+    }
+
+    /// Sends a request with further headers.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(instruction) = &self.instruction {
+            request = request.header("Instruction", instruction);
+        }
+        if let Some(purpose) = &self.purpose {
+            request = request.header("Purpose", purpose);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        request.send().map(Answer::of)
+    }
+
+    /// As [`Caller::try_send`], of a server that lives.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Answer {
+        self.try_send(method, path, headers, body).expect("the server answers")
+    }
+
+    /// GET.
+    pub fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None)
+    }
+
+    /// POST of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.send(Method::POST, path, &json, Some(body.to_string().into_bytes()))
+    }
+
+    /// POST of JSON with an idempotency key.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn try_post(&self, path: &str, body: &Value, key: &str) -> reqwest::Result<Answer> {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.try_send(Method::POST, path, &headers, Some(body.to_string().into_bytes()))
+    }
+}
+
+/// Copies a directory, files and all.
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// Copies a SQLite database of a stopped server, its log of writes included.
+pub fn copy_database(from: &Path, to: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        let (from, to) = (with(from), with(to));
+        if to.exists() {
+            std::fs::remove_file(&to).expect("removed");
+        }
+        if from.exists() && suffix != "-shm" {
+            std::fs::copy(&from, &to).expect("a copy");
+        }
+    }
+}
