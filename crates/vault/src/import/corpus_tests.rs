@@ -200,6 +200,44 @@ fn reading_goes_on_from_the_end_of_any_row() {
     }
 }
 
+/// Pushes the same bytes again and again; gives the most that was ever kept of them.
+fn most_held(start: &[u8], again: &[u8], total_bytes: usize) -> usize {
+    let mut reader = Reader::new(Options::default());
+    let mut most = 0;
+    let mut push = |bytes: &[u8]| {
+        let pushed = reader.push(bytes, &mut |_| {});
+        most = most.max(reader.held_bytes());
+        pushed
+    };
+    let mut result = push(start);
+    for _ in 0..total_bytes / again.len() {
+        result = result.and_then(|()| push(again));
+    }
+    most
+}
+
+#[test]
+fn what_is_kept_of_a_file_does_not_grow_with_it() {
+    const HELD_BYTES_MAX: usize = 8 << 20;
+    let keys = |i: usize| format!("{{\"{i}{}\":1}}\n", "k".repeat(30_000));
+    let many_keys: String = (0..400).map(keys).collect();
+    let row = b"a@b.example,plain row\n".repeat(1_000);
+    for (name, start, again) in [
+        ("rows", &b"Email,Name of it\n"[..], row.as_slice()),
+        ("a quote that never closes", b"Email,Notes\n\"", &b"a line of a note\n".repeat(256)),
+        ("a quote that never closes before rows", b"Email,Notes\n\"", &row),
+        ("a line that never ends", b"Email,Notes\n", &[b'x'; 4_096]),
+        ("a quoted line that never ends", b"Email,Notes\n\"", &[b'x'; 4_096]),
+        ("blank lines in a quote that never closes", b"Email,Notes\na,\"", &[b'\n'; 4_096]),
+        ("a header row that never ends", b"Email,", &b"more headers,".repeat(256)),
+        ("a JSON line that never ends", b"{\"email\":\"", &[b'x'; 4_096]),
+        ("new keys for ever", b"{\"email\":\"x\"}\n", many_keys.as_bytes()),
+    ] {
+        let most = most_held(start, again, 12 << 20);
+        assert!(most <= HELD_BYTES_MAX, "{name}: {most} bytes");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -110,6 +110,13 @@ impl Splitter {
         self.end_skipped(sink);
     }
 
+    /// Bytes that wait for the end of their record.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let lines = self.record.held.iter().chain(&self.ready);
+        self.record.cells.bytes() + lines.map(|line| line.text.len()).sum::<usize>()
+    }
+
     fn drain(&mut self, sink: &mut dyn FnMut(Split)) {
         while let Some(line) = self.ready.pop_front() {
             if self.skipped.is_some() {

@@ -19,6 +19,7 @@ use super::lead_line;
 use super::lines::Line;
 use super::mapping::{self, COLUMNS_MAX, Wanted};
 use super::plan::{By, Column, Format};
+use super::reader::HEADER_BYTES_MAX;
 
 /// What a line is.
 #[derive(Debug)]
@@ -35,7 +36,9 @@ pub(super) struct JsonLines {
     format: Format,
     wanted: Wanted,
     columns: Vec<Column>,
-    /// Column of each key; an index beyond every column is never handed out.
+    /// Bytes of all keys together.
+    header_bytes: usize,
+    /// Column of each key.
     index: HashMap<String, usize>,
     next_number: u64,
 }
@@ -65,7 +68,8 @@ impl JsonLines {
             .enumerate()
             .map(|(i, column)| (column.header.expose().clone(), i))
             .collect();
-        Self { format, wanted, columns, index, next_number: first_number }
+        let header_bytes = columns.iter().map(|column| column.header.expose().len()).sum();
+        Self { format, wanted, columns, header_bytes, index, next_number: first_number }
     }
 
     /// The columns so far.
@@ -138,15 +142,18 @@ impl JsonLines {
         fault.map_or(Ok(cells), Err)
     }
 
-    /// The column of a key, a new one if it is new; `None` above [`COLUMNS_MAX`].
+    /// The column of a key, a new one if it is new; `None` above [`COLUMNS_MAX`] columns or
+    /// [`HEADER_BYTES_MAX`] bytes of keys, which stay in memory for the whole file.
     fn column_of(&mut self, name: &Personal) -> Option<usize> {
         if let Some(column) = self.index.get(name.expose().as_str()) {
             return Some(*column);
         }
         let column = self.columns.len();
-        if column >= COLUMNS_MAX {
+        let header_bytes = self.header_bytes.saturating_add(name.expose().len());
+        if column >= COLUMNS_MAX || header_bytes > HEADER_BYTES_MAX {
             return None;
         }
+        self.header_bytes = header_bytes;
         match self.format {
             Format::Export => {
                 let column = export_column(name.clone(), &self.columns);

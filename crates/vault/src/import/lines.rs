@@ -79,6 +79,12 @@ impl LineReader {
         self.position
     }
 
+    /// Bytes that wait for their line end.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.raw.len()
+    }
+
     /// Takes the next bytes and gives every line they complete.
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Line)) {
         let mut rest = bytes;

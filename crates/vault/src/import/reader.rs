@@ -141,6 +141,24 @@ impl Reader {
         }
     }
 
+    /// Bytes of the file that are kept for later.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Sampling { bytes, .. } => bytes.len(),
+            Stage::Failed(_) => 0,
+            Stage::Running(running) => {
+                let body = match &running.body {
+                    Body::Csv(splitter) => splitter.held_bytes(),
+                    Body::Jsonl(reader) => {
+                        reader.columns().iter().map(|column| column.header.expose().len()).sum()
+                    }
+                };
+                running.lines.held_bytes() + body
+            }
+        }
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors
