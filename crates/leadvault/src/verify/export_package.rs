@@ -11,7 +11,7 @@ mod live;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -132,19 +132,17 @@ fn check(plain: File, vkey: &str) -> Result<(), Halt> {
 impl Package {
     fn open(plain: File) -> Result<Self, Halt> {
         let zip = ZipArchive::new(plain).map_err(|_| Halt::bad("not_a_package", "zip"))?;
-        let names: Vec<String> = zip.file_names().flatten().map(|n| n.into_owned()).collect();
-        let first = names.first().and_then(|n| n.split_once('/'));
-        let root = first.map(|(root, _)| root.to_owned()).unwrap_or_default();
-        let one = names.iter().all(|n| n.split_once('/').is_some_and(|(r, _)| r == root));
-        if root.is_empty() || !one {
-            return Err(Halt::bad("not_a_package", "zip"));
+        let names: Result<Vec<String>, _> =
+            zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned)).collect();
+        let names = names.map_err(|_| Halt::bad("not_a_package", "zip"))?;
+        let root = names.first().and_then(|name| name.split_once('/')).map(|(root, _)| root);
+        let root = format!("{}/", root.unwrap_or_default());
+        let inside = |name: &String| name.strip_prefix(&root).map(str::to_owned);
+        // One directory, named, and nothing beside it: an archive of another form is no package.
+        match names.iter().map(inside).collect::<Option<Vec<_>>>() {
+            Some(names) if root.len() > 1 => Ok(Self { zip, root, names }),
+            _ => Err(Halt::bad("not_a_package", "zip")),
         }
-        Ok(Self { zip, root: format!("{root}/") })
-    }
-
-    fn names(&self) -> Vec<String> {
-        let names = self.zip.file_names().flatten();
-        names.filter_map(|n| n.strip_prefix(&self.root).map(str::to_owned)).collect()
     }
 
     /// A file read whole; `None` if there is no such file.

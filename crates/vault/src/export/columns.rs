@@ -71,15 +71,13 @@ impl Columns {
         let mut place_of = HashMap::new();
         for (header, times) in &self.headers {
             for occurrence in 0..*times {
-                let mut name = named(header.expose());
-                let mut number = occurrence + 1;
-                while occurrence > 0 {
-                    name = format!("{ORIGINAL}{}:{number}", header.expose());
-                    if taken.insert(name.clone()) {
-                        break;
-                    }
-                    number += 1;
-                }
+                // The first keeps the plain name; a later one takes the next number that is free.
+                let numbered = |n: usize| format!("{}:{n}", named(header.expose()));
+                let name = match occurrence {
+                    0 => Some(named(header.expose())),
+                    _ => (occurrence + 1..).map(numbered).find(|name| taken.insert(name.clone())),
+                };
+                let Some(name) = name else { continue };
                 place_of.insert((header.expose().clone(), occurrence), originals.len());
                 let name = Personal::new(name);
                 originals.push(OriginalColumn { header: header.clone(), occurrence, name });
