@@ -56,8 +56,12 @@ impl Taker {
     }
 
     fn planned(&mut self, plan: Arc<Plan>) {
-        let rules = Rules::strict(corpus::TODAY.parse().unwrap());
-        self.parser = Some(RowParser::new(Arc::clone(&plan), rules, Some("US")));
+        if let Some(parser) = &mut self.parser {
+            parser.follow(Arc::clone(&plan));
+        } else {
+            let rules = Rules::strict(corpus::TODAY.parse().unwrap());
+            self.parser = Some(RowParser::new(Arc::clone(&plan), rules, Some("US")));
+        }
         self.plan = Some(plan);
     }
 

@@ -100,8 +100,15 @@ impl RowParser {
     /// A parser under a plan. `region` is the default region of phones, two letters.
     pub fn new(plan: Arc<Plan>, rules: Rules, region: Option<&str>) -> Self {
         let ages = plan.columns.iter().map(age_column).collect();
-        let identifies = plan.columns.iter().any(|c| terms::identifies(c.field) || c.tag.is_some());
+        let identifies = identifies(&plan);
         Self { plan, rules, phones: PhoneParser::new(region), ages, identifies }
+    }
+
+    /// Goes on under a later plan of the same file: one with more columns.
+    pub fn follow(&mut self, plan: Arc<Plan>) {
+        self.ages = plan.columns.iter().map(age_column).collect();
+        self.identifies = identifies(&plan);
+        self.plan = plan;
     }
 
     /// Turns a row into a lead.
@@ -273,6 +280,10 @@ fn largest_text(value: &Value) -> usize {
 
 /// Column and code.
 pub(super) type Refusal = (Option<usize>, RowCode);
+
+fn identifies(plan: &Plan) -> bool {
+    plan.columns.iter().any(|column| terms::identifies(column.field) || column.tag.is_some())
+}
 
 fn age_column(column: &Column) -> Option<minor::Column> {
     if column.field == FieldNo::BIRTH_DATE {
