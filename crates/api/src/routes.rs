@@ -4,7 +4,9 @@
 mod datasets;
 mod docs;
 mod errors;
+mod exports;
 mod health;
+mod imports;
 mod instructions;
 mod keys;
 mod leads;
@@ -53,10 +55,12 @@ pub(crate) fn groups() -> Groups {
             .merge(instructions::routes())
             .merge(datasets::routes())
             .merge(leads::routes())
+            .merge(imports::routes())
+            .merge(exports::routes())
             .merge(operations::routes())
             .merge(notices::routes())
             .merge(log::routes()),
-        streams: OpenApiRouter::new(),
+        streams: OpenApiRouter::new().merge(imports::streams()).merge(exports::streams()),
     }
 }
 

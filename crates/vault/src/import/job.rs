@@ -153,7 +153,7 @@ pub struct ImportView {
     /// Its id.
     pub id: ImportId,
     /// Its state.
-    pub state: ImportState,
+    pub state: &'static str,
     /// Where the client goes on.
     pub next_byte: u64,
     /// What became of the rows.
@@ -843,7 +843,7 @@ fn view(cell: &Cell, room: &Room, row: &ImportRow) -> Result<ImportView, Refusal
     let rate = running.then(|| row.rows.read as f64 / elapsed as f64);
     Ok(ImportView {
         id: row.id,
-        state: row.state,
+        state: row.state.as_str(),
         next_byte: row.next_byte,
         rows: row.rows,
         rate_per_second: rate,

@@ -32,6 +32,7 @@ mod reader;
 mod rebuild;
 mod record;
 mod row;
+mod sample;
 mod shape;
 mod terms;
 
