@@ -1,7 +1,11 @@
 //! A vault in a temporary directory, its server as another process, and a client.
 //!
 //! A stop is SIGKILL; a start opens the files from disk.
-#![expect(clippy::expect_used, clippy::panic, reason = "a kit of tests: what is unexpected fails the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a kit of tests: what is unexpected fails the test"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -77,7 +81,10 @@ impl Answer {
     /// A text member of the body.
     #[track_caller]
     pub fn text_of(&self, member: &str) -> String {
-        self.body[member].as_str().unwrap_or_else(|| panic!("no {member}: {}", self.text)).to_owned()
+        self.body[member]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {member}: {}", self.text))
+            .to_owned()
     }
 }
 
@@ -95,7 +102,13 @@ impl Vault {
         let data = dir.path().join("vault");
         let data = data.to_str().expect("utf-8");
         let (code, _, err) = run(&[
-            "init", "--data", data, "--durability", "accept-total-loss", "--listen", "127.0.0.1:0",
+            "init",
+            "--data",
+            data,
+            "--durability",
+            "accept-total-loss",
+            "--listen",
+            "127.0.0.1:0",
         ]);
         assert_eq!(code, Some(0), "{err}");
         let vault = Self { dir, server: None };
@@ -303,7 +316,7 @@ impl Caller {
     pub fn new(url: &str, key: &str) -> Self {
         // The second caller finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().timeout(std::time::Duration::from_secs(60)).build();
+        let http = Client::builder().timeout(std::time::Duration::from_mins(1)).build();
         Self {
             http: http.expect("an HTTP client"),
             url: url.to_owned(),

@@ -361,8 +361,11 @@ fn no_reachable_state_of_the_whole_protocol_is_bad() {
 }
 
 #[test]
-#[ignore = "over a million states: half a minute unoptimised"]
 fn two_kills_and_a_loss_together_reach_no_bad_state() {
+    // Over a million states: half a minute unoptimised, so only in the full tier.
+    if std::env::var_os("LEADVAULT_FULL").is_none() {
+        return;
+    }
     assert_eq!(search(PROTOCOL), (1_172_380, BTreeSet::new()));
 }
 

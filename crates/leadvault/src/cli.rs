@@ -18,7 +18,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a data directory: keys, configuration, operator key.
-    #[command(after_help = "Example:\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault")]
+    #[command(
+        after_help = "Example:\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault"
+    )]
     Init(InitArgs),
     /// Serve the HTTP API.
     #[command(after_help = "Example:\n  leadvault serve --config ./vault/leadvault.toml")]
@@ -27,10 +29,14 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  leadvault demo\n  leadvault demo --once --file leads.csv")]
     Demo(DemoArgs),
     /// Import a CSV or JSON Lines file into a dataset.
-    #[command(after_help = "Example:\n  leadvault import leads.csv --url http://127.0.0.1:8620 --key-file tenant.key \\\n    --dataset ds_01… --attestation attestation.json")]
+    #[command(
+        after_help = "Example:\n  leadvault import leads.csv --url http://127.0.0.1:8620 --key-file tenant.key \\\n    --dataset ds_01… --attestation attestation.json"
+    )]
     Import(ImportArgs),
     /// Export everything, or one dataset, into a package.
-    #[command(after_help = "Example:\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out leads.zip.age")]
+    #[command(
+        after_help = "Example:\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out leads.zip.age"
+    )]
     Export(ExportArgs),
     /// Verify a log, an export or a receipt, offline.
     #[command(subcommand)]
@@ -162,7 +168,9 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifyCommand {
     /// A log: a directory with `checkpoint` and `tile/`, or the URL of a server's `/v1/log`.
-    #[command(after_help = "Example:\n  leadvault verify log ./log --vkey log.vkey --since checkpoint.last-week")]
+    #[command(
+        after_help = "Example:\n  leadvault verify log ./log --vkey log.vkey --since checkpoint.last-week"
+    )]
     Log {
         /// Directory or URL.
         source: String,
@@ -201,7 +209,9 @@ pub(crate) enum VerifyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
     /// Keep the newest checkpoint in a file and check each time that the log only grew.
-    #[command(after_help = "Example:\n  leadvault log watch --url http://127.0.0.1:8620 --key-file tenant.key --vkey log.vkey --state kept.checkpoint")]
+    #[command(
+        after_help = "Example:\n  leadvault log watch --url http://127.0.0.1:8620 --key-file tenant.key --vkey log.vkey --state kept.checkpoint"
+    )]
     Watch {
         /// The server.
         #[command(flatten)]

@@ -84,8 +84,10 @@ impl Client {
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose());
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(self.key.expose());
         if let Some(instruction) = &self.instruction {
             request = request.header("Instruction", instruction);
         }
@@ -126,8 +128,7 @@ impl Client {
         len: u64,
         range: Option<&str>,
     ) -> Result<Said, Stop> {
-        let mut request =
-            self.request(reqwest::Method::PUT, path).body(Body::sized(body, len));
+        let mut request = self.request(reqwest::Method::PUT, path).body(Body::sized(body, len));
         if let Some(range) = range {
             request = request.header("Content-Range", range);
         }
@@ -183,6 +184,10 @@ impl Refused {
     /// As an error for people: what the server said no to.
     pub(crate) fn stop(&self, what: &str) -> Stop {
         let error = anyhow::anyhow!("{what}: the server answered {} {}", self.status, self.code);
-        if self.status >= 500 || self.status == 429 { Stop::Again(error) } else { Stop::Usage(error) }
+        if self.status >= 500 || self.status == 429 {
+            Stop::Again(error)
+        } else {
+            Stop::Usage(error)
+        }
     }
 }

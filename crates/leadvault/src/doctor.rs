@@ -53,7 +53,10 @@ pub(crate) fn run(config: &Path) -> Done {
             find("mirror_same_disk", "the mirror lies on the disk it is to survive");
         }
     }
-    if config.tls.is_none() && !config.listen.starts_with("127.") && !config.listen.starts_with("[::1]") {
+    if config.tls.is_none()
+        && !config.listen.starts_with("127.")
+        && !config.listen.starts_with("[::1]")
+    {
         find("plain_http", "listens beyond loopback without TLS");
     }
     if core_dumps_allowed() {

@@ -86,7 +86,9 @@ fn next_byte(client: &Client, id: &str) -> Result<u64, Stop> {
 
 fn explain(refused: &Refused) -> Stop {
     if refused.code == "mapping_needed" {
-        eprintln!("some columns must be named; give --mapping FILE.json, for example {{\"3\":\"company\"}}:");
+        eprintln!(
+            "some columns must be named; give --mapping FILE.json, for example {{\"3\":\"company\"}}:"
+        );
         for question in refused.body["questions"].as_array().into_iter().flatten() {
             eprintln!("  column {}: one of {}", question["column"], question["choices"]);
         }
@@ -116,17 +118,16 @@ fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
 }
 
 fn read_json(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 fn progress(len: u64, from: u64) -> ProgressBar {
     let bar = ProgressBar::new(len);
-    let style = ProgressStyle::with_template(
-        "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar.set_position(from);
     bar

@@ -65,7 +65,9 @@ fn durability(choices: &[String]) -> anyhow::Result<Durability> {
             }
             None if choice == "accept-total-loss" => chosen.choices.push(choice.clone()),
             None if matches!(choice.as_str(), "synchronous-standby" | "provider-slot") => {
-                anyhow::bail!("--durability {choice} needs a store or a provider this build does not have")
+                anyhow::bail!(
+                    "--durability {choice} needs a store or a provider this build does not have"
+                )
             }
             Some(("escrow", _)) => anyhow::bail!("--durability escrow is not in this build"),
             _ => anyhow::bail!("--durability: mirror=DIR or accept-total-loss"),
@@ -99,5 +101,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         .mode(mode)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))
 }

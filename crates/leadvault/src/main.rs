@@ -72,7 +72,9 @@ fn run(command: &Command) -> Done {
         Command::Doctor(args) => doctor::run(&args.config),
         Command::Openapi => output::print_json(&leadvault_api::openapi()),
         Command::Health { url } => doctor::health(url),
-        Command::Keys(KeysCommand::Restore { mirror, config }) => serve::restore_keys(mirror, config),
+        Command::Keys(KeysCommand::Restore { mirror, config }) => {
+            serve::restore_keys(mirror, config)
+        }
     }
 }
 

@@ -54,7 +54,8 @@ async fn serve(config: &Config) -> Done {
     };
     let router = leadvault_api::router(Arc::clone(&cell), settings);
     let listen: SocketAddr = config.listen.parse().context("listen: not an address")?;
-    let listener = std::net::TcpListener::bind(listen).context("cannot listen").map_err(Stop::Again)?;
+    let listener =
+        std::net::TcpListener::bind(listen).context("cannot listen").map_err(Stop::Again)?;
     listener.set_nonblocking(true).context("cannot listen").map_err(Stop::Again)?;
     let address = listener.local_addr().context("cannot listen").map_err(Stop::Again)?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -63,11 +64,13 @@ async fn serve(config: &Config) -> Done {
     print_json(&json!({ "ready": true, "address": format!("{scheme}://{address}") }))?;
     let service = router.into_make_service();
     let served = match &config.tls {
-        None => axum_server::from_tcp(listener)
-            .map_err(|e| Stop::Again(e.into()))?
-            .handle(handle)
-            .serve(service)
-            .await,
+        None => {
+            axum_server::from_tcp(listener)
+                .map_err(|e| Stop::Again(e.into()))?
+                .handle(handle)
+                .serve(service)
+                .await
+        }
         Some(tls) => {
             let tls = tls_config(&tls.cert_file, &tls.key_file)?;
             axum_server::from_tcp_rustls(listener, tls)
@@ -81,10 +84,7 @@ async fn serve(config: &Config) -> Done {
 }
 
 /// TLS 1.3 and nothing older.
-fn tls_config(
-    cert: &Path,
-    key: &Path,
-) -> Result<axum_server::tls_rustls::RustlsConfig, Stop> {
+fn tls_config(cert: &Path, key: &Path) -> Result<axum_server::tls_rustls::RustlsConfig, Stop> {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let certs: Result<Vec<_>, _> =
@@ -134,9 +134,8 @@ async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let data = Arc::new(
         DataStore::open(&config.data.join("data.db"), options).await.map_err(store_error)?,
     );
-    let key_store = Arc::new(
-        KeyStore::open(&config.data.join("keys.db"), options).await.map_err(store_error)?,
-    );
+    let key_store =
+        Arc::new(KeyStore::open(&config.data.join("keys.db"), options).await.map_err(store_error)?);
     let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
         .with_control(Arc::clone(&data) as _)
         .with_fail_points(Arc::clone(&fail_point));
@@ -251,7 +250,9 @@ fn store_error(error: StoreError) -> Stop {
 fn start_error(error: StartError) -> Stop {
     match error {
         StartError::Refused { code, detail } => Stop::Refused { code, detail },
-        StartError::Failed(fault) => Stop::Again(anyhow::anyhow!("the cell does not start: {fault}")),
+        StartError::Failed(fault) => {
+            Stop::Again(anyhow::anyhow!("the cell does not start: {fault}"))
+        }
     }
 }
 
@@ -270,7 +271,8 @@ fn fail_point() -> FailPoint {
 
 fn start_tracing() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // A second subscriber can only exist in tests of this binary; the first one stays.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -298,7 +300,8 @@ pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
         let root: Arc<dyn RootKey> = Arc::new(root_key(&config)?);
         let slot: Arc<dyn Slot> = Arc::new(slots(&config, &fail_point())?);
         let path = config.data.join("keys.db");
-        let key_store = KeyStore::open(&path, StoreOptions::default()).await.map_err(store_error)?;
+        let key_store =
+            KeyStore::open(&path, StoreOptions::default()).await.map_err(store_error)?;
         let key_store = Arc::new(key_store);
         let services = services(&config, &clock, &entropy, &root, &slot, &key_store)?;
         let tenants = slot.list().await.context("slots").map_err(Stop::Again)?;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use leadvault_ledger::{DirSource, LogSource, Since, SourceError, verify_log};
-use reqwest::blocking::Client as Http;
 use reqwest::StatusCode;
+use reqwest::blocking::Client as Http;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -49,7 +49,12 @@ impl Found {
 ///
 /// # Errors
 /// 1 when it does not hold, 2 for unreadable input, 4 when the server is gone.
-pub(crate) fn log(source: &str, vkey: &Path, since: Option<&Path>, key_file: Option<&Path>) -> Done {
+pub(crate) fn log(
+    source: &str,
+    vkey: &Path,
+    since: Option<&Path>,
+    key_file: Option<&Path>,
+) -> Done {
     log_at(source, vkey, since, key_file).map(|_| ())
 }
 
@@ -65,14 +70,16 @@ pub(crate) fn log_at(
 ) -> Result<String, Stop> {
     let vkey = read_text(vkey)?;
     let since = since.map(read_text).transpose()?.map(|text| Since::from_text(&text));
-    let files: Box<dyn LogSource> = if source.starts_with("http://") || source.starts_with("https://") {
-        Box::new(HttpLog::new(source, key_file)?)
-    } else {
-        let exists = Path::new(source).is_dir();
-        anyhow_ensure(exists, || format!("{source} is not a directory"))?;
-        Box::new(DirSource::new(source))
-    };
-    let unreadable = |_: SourceError| Stop::Again(anyhow::anyhow!("a file of the log cannot be read"));
+    let files: Box<dyn LogSource> =
+        if source.starts_with("http://") || source.starts_with("https://") {
+            Box::new(HttpLog::new(source, key_file)?)
+        } else {
+            let exists = Path::new(source).is_dir();
+            anyhow_ensure(exists, || format!("{source} is not a directory"))?;
+            Box::new(DirSource::new(source))
+        };
+    let unreadable =
+        |_: SourceError| Stop::Again(anyhow::anyhow!("a file of the log cannot be read"));
     let verdict = verify_log(files.as_ref(), &vkey, since).map_err(unreadable)?;
     print_json(&verdict)?;
     if !verdict.ok {

@@ -17,7 +17,7 @@ use leadvault_ledger::{
 };
 use sqlx::sqlite::SqliteConnection;
 
-use crate::control;
+use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
 use crate::error::{StoreError, is_full};
 use crate::journal::{self, Chunk, End};
@@ -49,6 +49,13 @@ struct Placed {
     leaf_hash: Hash,
     outcome: Option<Outcome>,
     conflict: bool,
+}
+
+/// A log as the transaction finds it.
+struct Start {
+    log: TenantNo,
+    control: Option<ControlRow>,
+    end: Option<End>,
 }
 
 /// One log of a transaction.
@@ -143,9 +150,12 @@ impl DataStore {
         let mut parts = Vec::with_capacity(by_log.len());
         let mut held = self.engine().writer().await?;
         let mut transaction = held.begin().await?;
+        let mut known = journal::find_logs(&mut transaction, by_log.keys().copied()).await?;
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
-            let part = run_log(&mut transaction, log, ops, undone, &mut results).await?;
+            let (control, end) = known.remove(&log).unzip();
+            let start = Start { log, control, end: end.flatten() };
+            let part = run_log(&mut transaction, start, ops, undone, &mut results).await?;
             parts.extend(part);
         }
         transaction.commit().await.map_err(|error| commit_failed(&error))?;
@@ -160,13 +170,12 @@ fn commit_failed(error: &sqlx::Error) -> Halt {
 /// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.
 async fn run_log<'a>(
     connection: &mut SqliteConnection,
-    log: TenantNo,
+    start: Start,
     ops: impl Iterator<Item = (usize, &'a Operation)> + Send,
     undone: &BTreeMap<usize, Conflict>,
     results: &mut [OpResult<Outcome>],
 ) -> Result<Option<LogPart>, Halt> {
-    let mut control = control::find(connection, log).await?;
-    let end = journal::find_end(connection, log).await?;
+    let Start { log, mut control, end } = start;
     let mut chunk = Chunk::default();
     let mut placed = Vec::new();
     for (at, op) in ops {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use leadvault_domain::{DatasetNo, TenantNo, TenantState};
 use leadvault_keys::{ControlUnavailable, EpochControl};
 use leadvault_ledger::Generations;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
@@ -35,7 +35,7 @@ statements! {
     PROBE = "UPDATE cell_counter SET value = 1 - value WHERE name = 'probe'";
 }
 
-const TABLE: &str = "tenant_control";
+pub(crate) const TABLE: &str = "tenant_control";
 
 /// The control row of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,14 +105,17 @@ pub(crate) async fn find(
     tenant: TenantNo,
 ) -> Result<Option<ControlRow>> {
     let row = sqlx::query(FIND).bind(i64::from(tenant.0)).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(None) };
-    let cells = Cells::new(TABLE, &row);
-    Ok(Some(ControlRow {
+    row.as_ref().map(decode).transpose()
+}
+
+pub(crate) fn decode(row: &SqliteRow) -> Result<ControlRow> {
+    let cells = Cells::new(TABLE, row);
+    Ok(ControlRow {
         state_gen: cells.number("state_gen")?,
         dir_gen: cells.number("dir_gen")?,
         key_epoch: cells.number("key_epoch")?,
         state: cells.word("state")?,
-    }))
+    })
 }
 
 /// Makes the control row of a new tenant.

@@ -4,18 +4,28 @@
 //! chunk is never pruned: no gap. `(tenant_no, first_index)` is unique: no fork.
 //! Format of `bytes`: each entry behind its length, 16 bits, big-endian, as in C2SP entry bundles.
 
+use std::collections::BTreeMap;
+
 use leadvault_domain::{TenantNo, Timestamp};
 use leadvault_ledger::{BATCH_BYTES_MAX, BATCH_OPS_MAX, Entry};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored, stored_len};
+use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
 use crate::error::{Result, StoreError};
+use crate::lead_tags::json_array;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
 
 statements! {
+    /// Control row and last chunk of each log of a batch, in one question.
+    FIND_LOGS = "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
+                 p.first_index, p.n FROM json_each(?1) j CROSS JOIN tenant_control c \
+                 LEFT JOIN log_chunk p ON p.tenant_no = c.tenant_no AND p.first_index = \
+                 (SELECT MAX(m.first_index) FROM log_chunk m WHERE m.tenant_no = c.tenant_no) \
+                 WHERE c.tenant_no = j.value";
     FIND_END = "SELECT first_index, n FROM log_chunk WHERE tenant_no = ?1 \
                 ORDER BY first_index DESC LIMIT 1";
     FIND_START = "SELECT first_index, n FROM log_chunk WHERE tenant_no = ?1 \
@@ -112,6 +122,25 @@ impl Chunk {
     fn has_room_for(&self, bytes: usize) -> bool {
         self.n < BATCH_OPS_MAX && self.bytes.len() + bytes <= BATCH_BYTES_MAX
     }
+}
+
+/// Control row and end of each of `logs` that exists, inside a transaction.
+pub(crate) async fn find_logs(
+    connection: &mut SqliteConnection,
+    logs: impl IntoIterator<Item = TenantNo> + Send,
+) -> Result<BTreeMap<TenantNo, (ControlRow, Option<End>)>> {
+    let numbers = json_array(logs.into_iter().map(|log| i64::from(log.0)));
+    let rows = sqlx::query(FIND_LOGS).bind(numbers).fetch_all(connection).await?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let cells = Cells::new(control::TABLE, row);
+        let end = match cells.number_or_null("first_index")? {
+            Some(first) => Some(End { first, n: cells.number("n")? }),
+            None => None,
+        };
+        found.insert(TenantNo(cells.number("tenant_no")?), (control::decode(row)?, end));
+    }
+    Ok(found)
 }
 
 /// Where a log ends, inside a transaction.

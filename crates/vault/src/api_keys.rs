@@ -6,7 +6,8 @@ use leadvault_domain::{
 };
 use leadvault_ledger::{EntryDraft, LogOperation, Op, ResourceType};
 use leadvault_store::{
-    ApiKeyRow, BumpState, InsertApiKey, InsertPrincipal, PrincipalRow, RevokeApiKey, TenantScope, Write,
+    ApiKeyRow, BumpState, InsertApiKey, InsertPrincipal, PrincipalRow, RevokeApiKey, TenantScope,
+    Write,
 };
 use serde::{Deserialize, Serialize};
 

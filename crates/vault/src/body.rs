@@ -28,7 +28,8 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
     if message.expose().starts_with("unknown field") {
         return Fault::UnknownField(pointer(error.path(), true));
     }
-    let missing = message.expose().strip_prefix("missing field `").and_then(|m| m.split('`').next());
+    let missing =
+        message.expose().strip_prefix("missing field `").and_then(|m| m.split('`').next());
     if let Some(member) = missing {
         let place = format!("{}/{member}", pointer(error.path(), false));
         return Fault::BadRequest(vec![Pointed::new(place, "required")]);
@@ -43,8 +44,16 @@ fn pointer(path: &serde_path_to_error::Path, parent: bool) -> String {
     let mut out = "#".to_owned();
     for segment in segments.iter().take(shown) {
         match segment {
-            Segment::Seq { index } => out.push_str(&format!("/{index}")),
-            Segment::Map { key } if key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()) && key.len() <= 40 => {
+            Segment::Seq { index } => {
+                out.push('/');
+                out.push_str(&index.to_string());
+            }
+            Segment::Map { key }
+                if key
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit())
+                    && key.len() <= 40 =>
+            {
                 out.push('/');
                 out.push_str(key);
             }
@@ -78,7 +87,10 @@ mod tests {
 
     #[test]
     fn faults_name_the_place_and_never_the_value() {
-        assert_eq!(fault(r#"{"inner":[{"n":"ada@example.com"}]}"#), Fault::bad("#/inner/0/n", "invalid"));
+        assert_eq!(
+            fault(r#"{"inner":[{"n":"ada@example.com"}]}"#),
+            Fault::bad("#/inner/0/n", "invalid")
+        );
         assert_eq!(fault(r#"{"inner":[{}]}"#), Fault::bad("#/inner/0/n", "required"));
         assert_eq!(
             fault(r#"{"inner":[{"n":1,"ada@example.com":2}]}"#),

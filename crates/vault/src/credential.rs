@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn other_forms_are_no_keys() {
-        for bad in ["", "lv_live_", "lv_live_local_0001_x_y", "lv_op_00", "lv_live_local_00000001"] {
+        for bad in ["", "lv_live_", "lv_live_local_0001_x_y", "lv_op_00", "lv_live_local_00000001"]
+        {
             assert!(ShownKey::parse(bad).is_none(), "{bad}");
         }
         let operator = make_operator_key(&Counting).unwrap();

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use leadvault_domain::{Category, DatasetId, FieldNo, Operation, Regime, Role, TenantState, Timestamp};
+use leadvault_domain::{
+    Category, DatasetId, FieldNo, Operation, Regime, Role, TenantState, Timestamp,
+};
 use leadvault_keys::Change;
 use leadvault_ledger::{LogOperation, Op, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
-use leadvault_store::{BumpState, DatasetRow, DatasetState, InsertDataset, Sealed, TenantScope, UpdateDataset, Write};
+use leadvault_store::{
+    BumpState, DatasetRow, DatasetState, InsertDataset, Sealed, TenantScope, UpdateDataset, Write,
+};
 use serde::Deserialize;
 
 use crate::call::{Answer, Call, Outcome};
@@ -127,8 +131,12 @@ pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<DatasetView>> {
     let room = cell.room_of(call.caller.tenant)?;
     let control = room.control();
     let seen = |id: &DatasetId| call.caller.datasets.as_ref().is_none_or(|d| d.contains(id));
-    let mut views: Vec<_> =
-        control.datasets.values().filter(|d| seen(&d.id)).map(|d| DatasetView::from(&**d)).collect();
+    let mut views: Vec<_> = control
+        .datasets
+        .values()
+        .filter(|d| seen(&d.id))
+        .map(|d| DatasetView::from(&**d))
+        .collect();
     views.sort_by_key(|view| view.id);
     Ok(Answer::plain(views))
 }
@@ -226,7 +234,11 @@ pub(crate) fn meta_of(
 ///
 /// # Errors
 /// [`Fault::NotFound`].
-pub(crate) fn visible(room: &Room, call: &Call, id: DatasetId) -> Result<Arc<DatasetControl>, Refusal> {
+pub(crate) fn visible(
+    room: &Room,
+    call: &Call,
+    id: DatasetId,
+) -> Result<Arc<DatasetControl>, Refusal> {
     let seen = call.caller.datasets.as_ref().is_none_or(|d| d.contains(&id));
     if !seen {
         return Err(Fault::NotFound.into());

@@ -141,16 +141,10 @@ impl Cell {
     ) -> Result<Permit, Refusal> {
         let control = room.control();
         let actor = policy::Actor::from(&call.caller);
-        let facts = self.facts(room, &control, ask, call, at);
+        let facts = Self::facts(room, &control, ask, call, at);
         let operation = ask.operations.first().copied().unwrap_or(Operation::Read);
-        let verdict = policy::decide(
-            ask,
-            &actor,
-            instructions,
-            call.caller.default_instruction,
-            &facts,
-            at,
-        );
+        let verdict =
+            policy::decide(ask, &actor, instructions, call.caller.default_instruction, &facts, at);
         match verdict {
             Verdict::Allow(allow) => {
                 room.count_call(allow.instruction.id, at);
@@ -190,7 +184,6 @@ impl Cell {
 
     /// The facts of a decision that are not in the call.
     fn facts(
-        &self,
         room: &Room,
         control: &Control,
         ask: &Ask,
@@ -201,7 +194,7 @@ impl Cell {
         policy::Facts {
             tenant: room.id,
             tenant_state: control.state,
-            key_state: self.key_state(room, control),
+            key_state: Self::key_state(room, control),
             agreement_in_force: control.agreement_in_force,
             agreement: Some(control.agreement.clone()),
             store_places: control.store.clone(),
@@ -211,7 +204,7 @@ impl Cell {
     }
 
     /// The state of a tenant's key: what is on record, or destroyed when there is none left.
-    pub(crate) fn key_state(&self, room: &Room, control: &Control) -> KeyState {
+    pub(crate) fn key_state(room: &Room, control: &Control) -> KeyState {
         if room.keys.is_none() { KeyState::Destroyed } else { control.key_state }
     }
 

@@ -6,10 +6,10 @@
 //! decisions in flight are made again.
 
 use leadvault_crypto::Kind;
-use leadvault_domain::{
-    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantState,
+use leadvault_domain::{Effect, Instruction, InstructionId, InstructionStatus, Role, TenantState};
+use leadvault_ledger::{
+    CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, Op, ResourceType,
 };
-use leadvault_ledger::{CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, Op, ResourceType};
 use leadvault_policy as policy;
 use leadvault_store::{
     BumpState, InsertInstruction, InstructionRow, TenantScope, UpdateInstruction, Write,
@@ -187,11 +187,8 @@ pub(crate) async fn store_active(
     call: &Call,
     instruction: &Instruction,
 ) -> Result<(), Refusal> {
-    let entry = cell.administrative(
-        call,
-        LogOperation::InstructionActivate,
-        ResourceType::Instruction,
-    );
+    let entry =
+        cell.administrative(call, LogOperation::InstructionActivate, ResourceType::Instruction);
     insert(cell, room, instruction, entry, Vec::new()).await.map(|_| ())
 }
 
@@ -329,7 +326,12 @@ impl Change {
 /// # Errors
 /// [`Fault::StateConflict`] where the status does not allow it; [`Fault::NotFound`];
 /// [`Fault::RoleInsufficient`].
-pub async fn change(cell: &Cell, call: &Call, id: InstructionId, change: Change) -> Outcome<Instruction> {
+pub async fn change(
+    cell: &Cell,
+    call: &Call,
+    id: InstructionId,
+    change: Change,
+) -> Outcome<Instruction> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (change.operation(), ResourceType::Instruction);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
@@ -348,11 +350,8 @@ pub async fn challenge(
     id: InstructionId,
 ) -> Outcome<Instruction> {
     let room = cell.room_of(tenant)?;
-    let entry = crate::operator::entry(
-        cell,
-        LogOperation::InstructionChallenge,
-        ResourceType::Instruction,
-    );
+    let entry =
+        crate::operator::entry(cell, LogOperation::InstructionChallenge, ResourceType::Instruction);
     let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
     let (changed, receipt) =
         change_with(cell, &room, id, Change::Challenge, entry, vec![notice]).await?;
@@ -418,11 +417,8 @@ pub async fn find(
 ) -> Outcome<Instruction> {
     let room = readable(cell, call).await?;
     let control = room.control();
-    let found = control
-        .instructions
-        .iter()
-        .filter(|i| i.id == id && version.is_none_or(|v| i.version == v))
-        .next_back();
+    let found =
+        control.instructions.iter().rfind(|i| i.id == id && version.is_none_or(|v| i.version == v));
     Ok(Answer::plain(found.cloned().ok_or(Fault::NotFound)?))
 }
 

@@ -50,14 +50,14 @@ pub(crate) fn encode(
     let mut out: BTreeMap<Compartment, Zeroizing<Vec<u8>>> = BTreeMap::new();
     let mut next_part = Compartment::FIRST_PART;
     for (field, value) in fields {
-        let home = out
-            .entry(compartment_of(*field))
-            .or_insert_with(|| Zeroizing::new(vec![FORMAT]));
+        let home =
+            out.entry(compartment_of(*field)).or_insert_with(|| Zeroizing::new(vec![FORMAT]));
         let Value::Pairs(pairs) = value else {
             push_value(home, *field, value)?;
             continue;
         };
-        let (large, small): (Vec<_>, Vec<_>) = (0_u16..).zip(pairs).partition(|(_, pair)| is_large(pair));
+        let (large, small): (Vec<_>, Vec<_>) =
+            (0_u16..).zip(pairs).partition(|(_, pair)| is_large(pair));
         if pairs.len() > usize::from(u16::MAX) {
             return Err(CodecError::TooLarge);
         }

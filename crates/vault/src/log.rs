@@ -65,7 +65,12 @@ pub async fn file(cell: &Cell, call: &Call, path: &str) -> Outcome<Vec<u8>> {
 ///
 /// # Errors
 /// [`Fault::BadRequest`] for an empty range.
-pub async fn entries(cell: &Cell, call: &Call, from: u64, to: Option<u64>) -> Outcome<Vec<Vec<u8>>> {
+pub async fn entries(
+    cell: &Cell,
+    call: &Call,
+    from: u64,
+    to: Option<u64>,
+) -> Outcome<Vec<Vec<u8>>> {
     let room = allowed(cell, call)?;
     let scope = TenantScope(room.no);
     let size = cell.data().find_log_size(scope).await?;

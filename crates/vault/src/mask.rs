@@ -13,7 +13,10 @@ pub(crate) fn masked(field: FieldNo, value: &Value) -> Option<Json> {
         (MaskRule::Never, _) => None,
         (MaskRule::Count, Value::List(list)) => Some(Json::from(list.len())),
         (MaskRule::LengthClass, Value::Pairs(pairs)) => Some(Json::Array(
-            pairs.iter().map(|(text, _)| length_class(text.expose().chars().count()).into()).collect(),
+            pairs
+                .iter()
+                .map(|(text, _)| length_class(text.expose().chars().count()).into())
+                .collect(),
         )),
         (_, Value::Text(text)) => Some(mask_text(rule, text.expose()).into()),
         _ => Some(HIDDEN.into()),
@@ -29,9 +32,7 @@ fn mask_text(rule: MaskRule, text: &str) -> String {
         MaskRule::Email => email(text),
         MaskRule::Phone => phone(text),
         MaskRule::Initial => initial(text),
-        MaskRule::Initials => {
-            text.split_whitespace().map(initial).collect::<Vec<_>>().join(" ")
-        }
+        MaskRule::Initials => text.split_whitespace().map(initial).collect::<Vec<_>>().join(" "),
         MaskRule::FirstThree => format!("{}{HIDDEN}", text.chars().take(3).collect::<String>()),
         MaskRule::Hidden | MaskRule::LengthClass | MaskRule::Count | MaskRule::Never => {
             HIDDEN.to_owned()

@@ -2,7 +2,9 @@
 
 use leadvault_domain::{NoticeId, Role, Timestamp};
 use leadvault_ledger::{LogOperation, ResourceType};
-use leadvault_store::{AcknowledgeNotice, InsertNotice, NoticeState, Outcome as Written, TenantScope, Write};
+use leadvault_store::{
+    AcknowledgeNotice, InsertNotice, NoticeState, Outcome as Written, TenantScope, Write,
+};
 
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
@@ -68,7 +70,8 @@ pub async fn list(
 ) -> Outcome<Vec<NoticeView>> {
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller, Role::Auditor];
-    cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant).await?;
+    cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant)
+        .await?;
     let rows = cell.data().list_notices(TenantScope(room.no), None).await?;
     let views = rows
         .into_iter()
@@ -91,7 +94,8 @@ pub async fn list(
 pub async fn acknowledge(cell: &Cell, call: &Call, id: NoticeId) -> Outcome<()> {
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller];
-    cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant).await?;
+    cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant)
+        .await?;
     match cell.data().apply(TenantScope(room.no), AcknowledgeNotice { id }).await? {
         Written::Conflict(_) => Err(Fault::NotFound.into()),
         _ => Ok(Answer::plain(())),

@@ -48,7 +48,7 @@ fn view(room: &Room, row: OperationRow) -> OperationView {
     let state = match row.state {
         OperationState::Done => "done",
         OperationState::Failed => "failed",
-        _ => "running",
+        OperationState::Running => "running",
     };
     OperationView {
         id: row.id,

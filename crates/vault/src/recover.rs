@@ -144,7 +144,8 @@ async fn bring_up(cell: &Cell, log: TenantNo) -> Result<Option<u64>, StartError>
         code: "log_behind_checkpoint",
         detail: format!("log {origin}: {why}"),
     };
-    let published = Checkpoint::open(&note, &keys).map_err(|_| behind("its checkpoint does not verify"))?;
+    let published =
+        Checkpoint::open(&note, &keys).map_err(|_| behind("its checkpoint does not verify"))?;
     let scope = TenantScope(log);
     let size = cell.data().find_log_size(scope).await?;
     let tail = publisher::tail_of_files(cell, log, published.size)

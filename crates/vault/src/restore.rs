@@ -4,13 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use leadvault_domain::{
-    ApiKeyId, DatasetNo, InstructionId, InstructionStatus, LeafAddress,
-};
+use leadvault_domain::{ApiKeyId, DatasetNo, InstructionId, InstructionStatus, LeafAddress};
 use leadvault_ledger::{EntryView, Generations, LogOperation};
-use leadvault_store::{
-    BumpState, DeleteLead, RevokeApiKey, TenantScope, UpdateInstruction, Write,
-};
+use leadvault_store::{BumpState, DeleteLead, RevokeApiKey, TenantScope, UpdateInstruction, Write};
 
 use crate::cell::Cell;
 use crate::error::Refusal;
@@ -137,7 +133,8 @@ async fn reconcile(
                     cell.data().apply(scope, DeleteLead { id: row.id }).await?;
                 }
                 Ok(located) if requested.contains(&located.reference().to_string()) => {
-                    crate::leads::erase::finish_forgotten(cell, room, &row, located.reference()).await?;
+                    crate::leads::erase::finish_forgotten(cell, room, &row, located.reference())
+                        .await?;
                 }
                 Ok(_) => {}
             }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use leadvault_domain::{
-    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction, InstructionId,
-    KeyState, Place, Region, Regime, TenantId, TenantNo, TenantState, Timestamp,
+    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction,
+    InstructionId, KeyState, Place, Regime, Region, TenantId, TenantNo, TenantState, Timestamp,
 };
 use leadvault_keys::{Keyring, TenantKeys};
 use leadvault_ledger::Generations;
@@ -154,10 +154,8 @@ impl Room {
     ) -> Result<Self, Refusal> {
         let room = Self::new(id, no, keys, control::load_with(cell, id, no, None).await?);
         let control = control::load(cell, &room).await?;
-        if control.key_state != KeyState::Active {
-            if let Some(keys) = &room.keys {
-                keys.purge();
-            }
+        if let (true, Some(keys)) = (control.key_state != KeyState::Active, &room.keys) {
+            keys.purge();
         }
         room.set_control(control);
         Ok(room)

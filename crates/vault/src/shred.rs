@@ -15,8 +15,8 @@ use leadvault_keys::{Change, destroy_tenant};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    BumpState, DatasetRow, DatasetState, DeleteLeadRange, DeleteTenantRows, FinishOperation, InsertOperation, TenantScope,
-    UpdateDataset, UpdateTenantState, Write,
+    BumpState, DatasetRow, DatasetState, DeleteLeadRange, DeleteTenantRows, FinishOperation,
+    InsertOperation, TenantScope, UpdateDataset, UpdateTenantState, Write,
 };
 use serde_json::{Value as Json, json};
 
@@ -134,11 +134,7 @@ async fn finish_dataset(
         .epoch(epoch, state)
         .n(rows)
         .job(operation);
-    let write: Write = vec![
-        UpdateDataset { row: gone(&dataset) }.into(),
-        BumpState.into(),
-    ]
-    .into();
+    let write: Write = vec![UpdateDataset { row: gone(&dataset) }.into(), BumpState.into()].into();
     let (receipt, _) = cell.commit_write(room, entry, None, None, write).await?;
     cell.publisher().covers(room.no, receipt.index()).await?;
     let certificate = certificate(
@@ -203,12 +199,8 @@ async fn tenant_once(cell: &Cell, call: &Call, room: &Arc<Room>) -> Outcome<Json
     let begun = permit.at;
     let rows = cell.data().count_leads(scope, None).await?;
     let epoch = room.ring().map_or(0, |ring| ring.epoch());
-    let entry = permit
-        .entry_as(call, LogOperation::TenantShred, on)
-        .resource_id(room.id)
-        .n(rows);
-    let update =
-        UpdateTenantState { state: TenantState::Closed, key_state: KeyState::Destroyed };
+    let entry = permit.entry_as(call, LogOperation::TenantShred, on).resource_id(room.id).n(rows);
+    let update = UpdateTenantState { state: TenantState::Closed, key_state: KeyState::Destroyed };
     let write: Write = vec![update.into(), BumpState.into()].into();
     let asserted = Some(permit.read_generations());
     let (receipt, _) = cell.commit_write(room, entry, None, asserted, write).await?;

@@ -77,10 +77,7 @@ fn facts_of(room: &Room) -> TenantFacts {
     let control = room.control();
     TenantFacts {
         controller_country: control.controller_country,
-        locations: TenantLocations {
-            store: control.store.clone(),
-            access: control.access.clone(),
-        },
+        locations: TenantLocations { store: control.store.clone(), access: control.access.clone() },
         agreement: control.agreement.clone(),
         agreement_in_force: control.agreement_in_force,
         export_recipient: control.export_recipient.clone(),
@@ -138,7 +135,7 @@ async fn set_key_state(
     key_state: KeyState,
     operation: LogOperation,
 ) -> Result<crate::Stamp, Refusal> {
-    if cell.key_state(room, &room.control()) == KeyState::Destroyed {
+    if Cell::key_state(room, &room.control()) == KeyState::Destroyed {
         return Err(Fault::KeyDestroyed.into());
     }
     let entry = cell.administrative(call, operation, ResourceType::Key);

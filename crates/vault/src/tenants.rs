@@ -8,13 +8,9 @@
 use std::sync::Arc;
 
 use leadvault_crypto::age;
-use leadvault_domain::{
-    Agreement, Country, KeyState, Region, Sensitive, TenantId, TenantState,
-};
+use leadvault_domain::{Agreement, Country, KeyState, Region, Sensitive, TenantId, TenantState};
 use leadvault_keys::TenantKeys;
-use leadvault_ledger::{
-    LogOperation, Op, ResourceType,
-};
+use leadvault_ledger::{LogOperation, Op, ResourceType};
 use leadvault_store::{InsertTenant, TenantRow};
 use serde::{Deserialize, Serialize};
 
@@ -228,6 +224,6 @@ fn view_of(cell: &Cell, room: &Room) -> TenantView {
         provider: cell.parts().root.provider(),
         level: cell.level().as_str(),
         epoch: room.ring().ok().map(|ring| ring.epoch()),
-        key_state: cell.key_state(room, &control),
+        key_state: Cell::key_state(room, &control),
     }
 }

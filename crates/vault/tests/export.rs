@@ -42,7 +42,8 @@ async fn cell_in(dir: &std::path::Path, seed: &SecretKey) -> Arc<Cell> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let root_file = dir.join("root.key");
-    let root = if root_file.exists() { FileRoot::open(&root_file) } else { FileRoot::create(&root_file) };
+    let root =
+        if root_file.exists() { FileRoot::open(&root_file) } else { FileRoot::create(&root_file) };
     let root: Arc<dyn RootKey> = Arc::new(root.unwrap());
     let slot: Arc<dyn Slot> = Arc::new(FileSlots::open(&dir.join("slots"), true).unwrap());
     let options = StoreOptions { ballast_bytes: 1 << 16, ..StoreOptions::default() };
@@ -165,7 +166,11 @@ impl World {
         panic!("the export does not end")
     }
 
-    async fn download(&self, id: ExportId, range: Option<(u64, Option<u64>)>) -> Result<Vec<u8>, Fault> {
+    async fn download(
+        &self,
+        id: ExportId,
+        range: Option<(u64, Option<u64>)>,
+    ) -> Result<Vec<u8>, Fault> {
         let answer = export::content(&self.cell, &self.exit("d"), id, range).await;
         let mut body = answer.map_err(|refusal| refusal.fault)?.value.body;
         let mut bytes = Vec::new();
@@ -234,7 +239,8 @@ async fn nothing_readable_lies_on_disk_and_an_erasure_makes_the_package_stale() 
     assert!(rows.windows(14).any(|w| w == b"Sentinel-Works"));
     for entry in walk(world.dir.path()) {
         let bytes = std::fs::read(&entry).unwrap();
-        let found = bytes.windows(14).any(|w| w == b"Sentinel-Works") || bytes.windows(4).any(|w| w == b"PK\x03\x04");
+        let found = bytes.windows(14).any(|w| w == b"Sentinel-Works")
+            || bytes.windows(4).any(|w| w == b"PK\x03\x04");
         assert!(!found, "{}", entry.display());
     }
     let erased = leads::erase::erase(&world.cell, &world.exit("erase"), lead).await.unwrap().value;

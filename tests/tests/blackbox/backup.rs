@@ -35,7 +35,13 @@ fn an_old_data_database_brings_nothing_erased_back() {
     let log = vault.data().join("log").join(&tenant.uuid);
     let text = |p: &std::path::Path| p.to_str().expect("utf-8").to_owned();
     let (code, verdict, _) = leadvault_tests::kit::run(&[
-        "verify", "log", &text(&log), "--vkey", &text(&vkey), "--since", &text(&kept),
+        "verify",
+        "log",
+        &text(&log),
+        "--vkey",
+        &text(&vkey),
+        "--since",
+        &text(&kept),
     ]);
     assert_eq!((code, &verdict["ok"]), (Some(0), &json!(true)), "{verdict}");
 }

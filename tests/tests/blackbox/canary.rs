@@ -17,7 +17,9 @@ const CANARIES: &[&str] = &[
 /// The forms in which a text may lie in a file.
 fn forms(text: &str) -> Vec<Vec<u8>> {
     let utf16 = |be: bool| -> Vec<u8> {
-        text.encode_utf16().flat_map(|u| if be { u.to_be_bytes() } else { u.to_le_bytes() }).collect()
+        text.encode_utf16()
+            .flat_map(|u| if be { u.to_be_bytes() } else { u.to_le_bytes() })
+            .collect()
     };
     let mut all = vec![
         text.as_bytes().to_vec(),
@@ -43,6 +45,12 @@ fn files(dir: &Path, out: &mut Vec<(String, Vec<u8>)>) {
             files(&entry.path(), out);
         } else {
             let bytes = std::fs::read(entry.path()).expect("a file");
+            // The ballast beside each database is sixty-four MiB of one byte.
+            if entry.file_name().to_string_lossy().contains("ballast") {
+                let first = bytes.first().copied().unwrap_or(0);
+                assert!(bytes.iter().all(|b| *b == first), "the ballast is not empty");
+                continue;
+            }
             out.push((entry.path().display().to_string(), bytes));
         }
     }
@@ -86,10 +94,11 @@ fn no_value_of_a_lead_lies_anywhere_in_clear() {
     assert_eq!(found(&vault.data(), &vault.stderr()), Vec::<String>::new());
     // The control: planted in a file, in each form, it is found.
     for form in CANARIES.iter().flat_map(|c| forms(c)) {
-        let planted = vault.data().join("planted");
-        std::fs::write(&planted, [b"xx".to_vec(), form, b"yy".to_vec()].concat()).expect("planted");
-        assert!(!found(&vault.data(), "").is_empty());
-        std::fs::remove_file(planted).expect("removed");
+        let small = vault.beside("planted");
+        std::fs::create_dir_all(&small).expect("a directory");
+        std::fs::write(small.join("f"), [b"xx".to_vec(), form, b"yy".to_vec()].concat())
+            .expect("planted");
+        assert!(!found(&small, "").is_empty());
     }
-    assert!(!found(&vault.data(), "x Quetzalcoatl y").is_empty());
+    assert!(!found(&vault.beside("planted"), "x Quetzalcoatl y").is_empty());
 }

@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Operations that anybody may call: they hold nothing of a tenant.
-const PUBLIC: &[&str] = &["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors", "/docs/openapi.js"];
+const PUBLIC: &[&str] =
+    &["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors", "/docs/openapi.js"];
 
 fn operations() -> Vec<(Method, String)> {
     let (code, document, err) = run(&["openapi"]);
@@ -29,9 +30,15 @@ fn filled(path: &str) -> String {
             p if p.starts_with('{') && path.contains("/tile/") => "0/000".to_owned(),
             p if p.starts_with('{') => {
                 let prefix = [
-                    ("/v1/leads", "ct"), ("/v1/datasets", "ds"), ("/v1/instructions", "ins"),
-                    ("/v1/imports", "imp"), ("/v1/exports", "exp"), ("/v1/keys", "key"),
-                    ("/v1/notices", "ntc"), ("/v1/operations", "op"), ("/v1/tenants", "tn"),
+                    ("/v1/leads", "ct"),
+                    ("/v1/datasets", "ds"),
+                    ("/v1/instructions", "ins"),
+                    ("/v1/imports", "imp"),
+                    ("/v1/exports", "exp"),
+                    ("/v1/keys", "key"),
+                    ("/v1/notices", "ntc"),
+                    ("/v1/operations", "op"),
+                    ("/v1/tenants", "tn"),
                 ];
                 let prefix = prefix.iter().find(|(start, _)| path.starts_with(start));
                 prefix.map_or_else(|| "0".to_owned(), |(_, p)| format!("{p}_{id}"))
@@ -79,7 +86,8 @@ fn another_tenants_ids_are_a_404_everywhere() {
     let plain = vault.plain(&mine);
     plain.try_post(&erase, &json!({}), "e1").expect("an answer").expect(404);
     plain.get(&format!("/v1/instructions/{}", theirs.instruction)).expect(404);
-    let body = json!({ "dataset": theirs.dataset, "match": { "email": "ada@example.com" }, "limit": 5 });
+    let body =
+        json!({ "dataset": theirs.dataset, "match": { "email": "ada@example.com" }, "limit": 5 });
     caller.post("/v1/leads/search", &body).expect(404);
     let body = json!({ "match": { "email": "ada@example.com" }, "limit": 5 });
     let found = caller.post("/v1/leads/search", &body).expect(200);

@@ -11,6 +11,8 @@ fn a_served_log_verifies_and_every_planted_fault_is_named() {
     let caller = vault.acting(&tenant);
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let kept = caller.get("/v1/log/checkpoint").expect(200).text;
+    let old = vault.beside("old");
+    copy_dir(&vault.data().join("log").join(&tenant.uuid), &old);
     for _ in 0..5 {
         caller.get(&format!("/v1/leads/{lead}?fields=email")).expect(200);
     }
@@ -22,9 +24,8 @@ fn a_served_log_verifies_and_every_planted_fault_is_named() {
     let since = vault.beside("since");
     std::fs::write(&since, &kept).expect("since");
     let text = |p: &std::path::Path| p.to_str().expect("utf-8").to_owned();
-    let verify = || {
-        run(&["verify", "log", &text(&log), "--vkey", &text(&vkey), "--since", &text(&since)])
-    };
+    let verify =
+        || run(&["verify", "log", &text(&log), "--vkey", &text(&vkey), "--since", &text(&since)]);
     let (code, verdict, _) = verify();
     assert_eq!((code, &verdict["ok"]), (Some(0), &json!(true)), "{verdict}");
     assert_eq!(verdict["entries_unknown"], 0);
@@ -45,10 +46,10 @@ fn a_served_log_verifies_and_every_planted_fault_is_named() {
         assert_eq!((code, &verdict["ok"]), (Some(1), &json!(false)), "{name}");
         std::fs::write(&path, &before).expect("mended");
     }
-    // An older checkpoint where a newer one was seen: rollback.
+    // An older copy of the whole log where a newer checkpoint was seen: rollback.
     std::fs::write(&since, &newest).expect("since");
-    std::fs::write(log.join("checkpoint"), &kept).expect("old");
-    let (code, verdict, _) = verify();
+    let (code, verdict, _) =
+        run(&["verify", "log", &text(&old), "--vkey", &text(&vkey), "--since", &text(&since)]);
     assert_eq!((code, &verdict["failure"]), (Some(1), &json!("rollback")), "{verdict}");
 }
 
@@ -62,6 +63,6 @@ fn newest_file(dir: &std::path::Path) -> std::path::PathBuf {
             if path.is_dir() { dirs.push(path) } else { files.push(path) }
         }
     }
-    files.sort_by_key(|f| std::fs::metadata(f).map(|m| m.len()).unwrap_or(0));
+    files.sort_by_key(|f| std::fs::metadata(f).map_or(0, |m| m.len()));
     files.pop().expect("a file")
 }

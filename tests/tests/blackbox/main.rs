@@ -4,6 +4,7 @@
 mod backup;
 mod canary;
 mod crash;
+mod demo;
 mod isolation;
 mod lead_life;
 mod log_verify;

@@ -59,7 +59,9 @@ pub(crate) fn run(args: &DemoArgs) -> Done {
 
 fn in_directory(args: &DemoArgs, dir: &Path) -> Done {
     let file = match &args.file {
-        Some(file) => file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?,
+        Some(file) => {
+            file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?
+        }
         None => {
             let file = dir.join("sample.csv");
             std::fs::write(&file, SAMPLE).context("cannot write the sample file")?;
@@ -128,7 +130,11 @@ fn linger(world: &World) {
     eprintln!("  controller  {}", world.key_file().display());
     eprintln!("  dataset     {}", world.dataset());
     eprintln!("  instruction {}", world.instruction());
-    eprintln!("\n  curl -H \"Authorization: Bearer $(cat {})\" {}/v1/tenant\n", world.key_file().display(), world.url());
+    eprintln!(
+        "\n  curl -H \"Authorization: Bearer $(cat {})\" {}/v1/tenant\n",
+        world.key_file().display(),
+        world.url()
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {

@@ -35,7 +35,9 @@ pub(super) const ALL: &[(&str, Walk)] = &[
 fn said(what: Result<Said, Stop>) -> anyhow::Result<Answered> {
     match what {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Refused { status, code, .. })) => anyhow::bail!("the server answered {status} {code}"),
+        Ok(Err(Refused { status, code, .. })) => {
+            anyhow::bail!("the server answered {status} {code}")
+        }
         Err(stop) => Err(stopped(stop)),
     }
 }
@@ -43,7 +45,9 @@ fn said(what: Result<Said, Stop>) -> anyhow::Result<Answered> {
 fn refused(what: Result<Said, Stop>) -> anyhow::Result<Refused> {
     match what {
         Ok(Err(refused)) => Ok(refused),
-        Ok(Ok(answer)) => anyhow::bail!("the server answered {} where it had to refuse", answer.status),
+        Ok(Ok(answer)) => {
+            anyhow::bail!("the server answered {} where it had to refuse", answer.status)
+        }
         Err(stop) => Err(stopped(stop)),
     }
 }
@@ -101,7 +105,11 @@ fn tenant(world: &mut World) -> anyhow::Result<String> {
 
 fn instruction(world: &mut World) -> anyhow::Result<String> {
     let client = world.controller()?;
-    let dataset = said(client.post("/v1/datasets", &json!({ "name": "Spring fair", "default_region": "US" }), None))?;
+    let dataset = said(client.post(
+        "/v1/datasets",
+        &json!({ "name": "Spring fair", "default_region": "US" }),
+        None,
+    ))?;
     world.dataset = text(&dataset.body, "id")?;
     let drafted = said(client.post("/v1/instructions", &instruction_body(), None))?.body;
     world.instruction = text(&drafted, "id")?;
@@ -153,7 +161,9 @@ fn import(world: &mut World) -> anyhow::Result<String> {
     );
     ensure!(count("stored") > 1, "too few rows were stored");
     world.rows = count("stored");
-    let mapped = done["mapping"].as_array().map_or(0, |m| m.iter().filter(|c| !c["field"].is_null()).count());
+    let mapped = done["mapping"]
+        .as_array()
+        .map_or(0, |m| m.iter().filter(|c| !c["field"].is_null()).count());
     Ok(format!(
         "{} of {} rows stored, {} rejected, {mapped} columns mapped",
         count("stored"),
@@ -175,7 +185,10 @@ fn read(world: &mut World) -> anyhow::Result<String> {
     let entries = format!("/v1/log/entries?from={index}&to={}", index + 1);
     let entry = said(client.get(&entries))?.body;
     ensure!(entry["operation"] == "read", "entry {index} is not the read");
-    ensure!(entry["instruction"]["id"] == world.instruction.as_str(), "entry {index} names another instruction");
+    ensure!(
+        entry["instruction"]["id"] == world.instruction.as_str(),
+        "entry {index} names another instruction"
+    );
     ensure!(entry["decision"]["code"] == "ALLOW", "entry {index} is no allowance");
     Ok(format!("entry {index}: read under {}", world.instruction))
 }
@@ -191,7 +204,8 @@ fn search(world: &mut World) -> anyhow::Result<String> {
         None,
     ))?
     .body;
-    let ids: Vec<_> = found["data"].as_array().into_iter().flatten().filter_map(|l| l["id"].as_str()).collect();
+    let ids: Vec<_> =
+        found["data"].as_array().into_iter().flatten().filter_map(|l| l["id"].as_str()).collect();
     ensure!(ids == [last.as_str()], "the search found {} leads", ids.len());
     Ok("one lead, by its address in capitals, without decrypting another".to_owned())
 }
@@ -257,7 +271,8 @@ fn erase(world: &mut World) -> anyhow::Result<String> {
         .arg(world.vkey_file())
         .output()?;
     ensure!(output.status.success(), "the receipt does not verify");
-    let gone = refused(world.instructed()?.get(&format!("/v1/leads/{}?fields=email", world.erased)))?;
+    let gone =
+        refused(world.instructed()?.get(&format!("/v1/leads/{}?fields=email", world.erased)))?;
     ensure!(gone.status == 404, "the erased lead answers {}", gone.status);
     Ok(format!("epoch {}, level {}, receipt verified", receipt["epoch"], receipt["level"]))
 }

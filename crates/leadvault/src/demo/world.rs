@@ -28,7 +28,10 @@ pub(super) struct World {
 
 impl World {
     /// A world in an empty directory, about one lead file.
-    #[expect(clippy::disallowed_methods, reason = "the demo measures itself; nothing depends on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the demo measures itself; nothing depends on it"
+    )]
     pub(super) fn new(dir: &Path, file: PathBuf) -> Self {
         Self {
             dir: dir.to_owned(),

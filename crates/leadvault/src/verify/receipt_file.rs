@@ -17,7 +17,8 @@ use crate::verify::{Found, read_text};
 /// # Errors
 /// 1 when it does not hold, 2 for unreadable input.
 pub(crate) fn run(file: &Path, vkey: &Path) -> Done {
-    let keys = Vkey::parse_all(&read_text(vkey)?).context("the verifier key").map_err(Stop::Usage)?;
+    let keys =
+        Vkey::parse_all(&read_text(vkey)?).context("the verifier key").map_err(Stop::Usage)?;
     let text = read_text(file)?;
     if text.starts_with("v=") {
         return ledger_receipt(text.trim(), &keys).finish();
@@ -66,7 +67,8 @@ pub(super) fn signed_document(document: &Value, keys: &[Vkey]) -> Found {
 }
 
 fn entry_in_checkpoint(completed: &Value, note: &Value, path: &Value, keys: &[Vkey]) -> Found {
-    let Ok(checkpoint) = Checkpoint::open(note.as_str().unwrap_or_default().as_bytes(), keys) else {
+    let Ok(checkpoint) = Checkpoint::open(note.as_str().unwrap_or_default().as_bytes(), keys)
+    else {
         return Found::bad("bad_signature", "checkpoint");
     };
     let leaf = completed["leaf"].as_str().and_then(hash);

@@ -138,7 +138,13 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Bytes `first..end` of a file of `total` bytes.
-    pub(crate) fn new(place: Place, opener: ObjectOpener, total: u64, first: u64, end: u64) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        opener: ObjectOpener,
+        total: u64,
+        first: u64,
+        end: u64,
+    ) -> Self {
         Self { place, opener, total, at: first, end: end.min(total) }
     }
 

@@ -51,7 +51,8 @@ impl BagInfo {
     pub(crate) fn text(&self, members: &[Member]) -> String {
         let payload = members.iter().filter(|m| m.path.starts_with(PAYLOAD));
         let (count, bytes) = payload.fold((0_u64, 0_u64), |(n, b), m| (n + 1, b + m.bytes));
-        let recipient = self.recipient.as_deref().map_or_else(|| "none (plain)".to_owned(), fingerprint);
+        let recipient =
+            self.recipient.as_deref().map_or_else(|| "none (plain)".to_owned(), fingerprint);
         format!(
             "Bag-Software-Agent: leadvault {version}\n\
              Bagging-Date: {date}\n\

@@ -141,8 +141,9 @@ mod tests {
             names(&layout),
             ["email", "original:Phone", "original:Phone:3", "original:Phone:2", "original:Note"]
         );
-        let row: Vec<(Personal, Personal)> =
-            [("Phone", "1"), ("Phone:2", "x"), ("Phone", "2")].map(|(h, c)| (h.into(), c.into())).into();
+        let row: Vec<(Personal, Personal)> = [("Phone", "1"), ("Phone:2", "x"), ("Phone", "2")]
+            .map(|(h, c)| (h.into(), c.into()))
+            .into();
         assert_eq!(layout.place(&row), ["1", "2", "x", ""]);
     }
 }

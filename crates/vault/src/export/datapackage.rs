@@ -139,8 +139,11 @@ mod tests {
             leads: 3,
             withheld: 0,
         };
-        let members =
-            [member("data/leads-0001.csv"), member("data/leads-0001.jsonl"), member("data/log/checkpoint")];
+        let members = [
+            member("data/leads-0001.csv"),
+            member("data/leads-0001.jsonl"),
+            member("data/log/checkpoint"),
+        ];
         let text = describe(&about, &members, &columns.layout());
         let resources = text["resources"].as_array().unwrap();
         assert_eq!(resources.len(), 2);

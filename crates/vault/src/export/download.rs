@@ -99,7 +99,10 @@ async fn content_once(
     let (receipt, outcome) =
         cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     if let Written::Conflict(_) = outcome {
-        return Err(ready(cell, &row_of(cell, room, id).await?).err().unwrap_or(Fault::ExportStale).into());
+        return Err(ready(cell, &row_of(cell, room, id).await?)
+            .err()
+            .unwrap_or(Fault::ExportStale)
+            .into());
     }
     let opener = release(cell, room, row.leaf, &receipt)?;
     let place = Place {

@@ -10,8 +10,8 @@ use leadvault_domain::{ExportId, LeafRange, OperationId};
 use leadvault_ledger::proof::{TlogProof, inclusion};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{
-    ExportFile, ExportRow, ExportState, ExportStep, FinishOperation, ObjectName,
-    OperationState, Outcome as StoreOutcome, TenantScope, UpdateExport, Write,
+    ExportFile, ExportRow, ExportState, ExportStep, FinishOperation, ObjectName, OperationState,
+    Outcome as StoreOutcome, TenantScope, UpdateExport, Write,
 };
 use zeroize::Zeroizing;
 
@@ -316,7 +316,8 @@ impl Job<'_> {
 
     /// The leaves whose live leads go into the package.
     async fn ranges(&self) -> Result<Vec<LeafRange>, Refusal> {
-        let parts = self.cell.data().list_export_parts(TenantScope(self.room.no), self.row.id).await?;
+        let parts =
+            self.cell.data().list_export_parts(TenantScope(self.room.no), self.row.id).await?;
         Ok(parts.into_iter().map(|part| part.range).collect())
     }
 
@@ -362,7 +363,8 @@ impl Job<'_> {
         let (cell, room, row) = (self.cell, self.room, self.row);
         let call = self.asked.call(room.id);
         let on = ResourceType::Export;
-        let permit = cell.permit(room, &call, &ask_of(&call, self.asked.dataset, leads), on).await?;
+        let permit =
+            cell.permit(room, &call, &ask_of(&call, self.asked.dataset, leads), on).await?;
         let entry = permit
             .entry_as(&call, LogOperation::ExportReady, on)
             .resource_id(row.id)
@@ -376,8 +378,7 @@ impl Job<'_> {
             "bytes": written.bytes, "leads": leads,
         });
         let answer = serde_json::to_vec(&answer).map_err(|_| Fault::Internal("result"))?;
-        let result =
-            system::seal_new(cell, room.keys()?, row.operation.bytes(), &answer).await?;
+        let result = system::seal_new(cell, room.keys()?, row.operation.bytes(), &answer).await?;
         let Written { sha256, bytes, .. } = written;
         let file = ExportFile { object: self.name, sha256, bytes, leads, index: None };
         let expires_at = cell.clock().now().plus_seconds(LIFE_SECONDS);

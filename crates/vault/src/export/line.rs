@@ -58,7 +58,11 @@ impl LeadOut {
     ///
     /// # Errors
     /// As [`LeadOut::push_json`]: tags and notes are JSON texts.
-    pub(crate) fn push_csv(&self, layout: &Layout, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    pub(crate) fn push_csv(
+        &self,
+        layout: &Layout,
+        out: &mut Vec<u8>,
+    ) -> Result<(), serde_json::Error> {
         let plain = [
             self.id.to_string(),
             self.dataset.to_string(),
@@ -194,11 +198,16 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.ends_with("}\n"));
         let members = [
-            "\"id\":\"ct_", "\"dataset\":\"ds_", "\"external_id\":\"=A1\"",
-            "\"fields\":{\"email\":\"a@b.example\"}", "\"tags\":[\"vip\"]",
+            "\"id\":\"ct_",
+            "\"dataset\":\"ds_",
+            "\"external_id\":\"=A1\"",
+            "\"fields\":{\"email\":\"a@b.example\"}",
+            "\"tags\":[\"vip\"]",
             "\"notes\":[{\"text\":\"hello\",\"at\":null}]",
             "\"original\":[[\"Email\",\"A@b.example \"],[\"Email\",\"\"]]",
-            "\"import\":null", "\"row\":7", "\"created_at\":\"1970-01-01T00:00:00.000000Z\"",
+            "\"import\":null",
+            "\"row\":7",
+            "\"created_at\":\"1970-01-01T00:00:00.000000Z\"",
             "\"updated_at\":\"1970-01-01T00:01:00.000000Z\"",
         ];
         let places: Vec<_> = members.iter().map(|m| text.find(m).expect(m)).collect();

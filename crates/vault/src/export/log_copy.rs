@@ -74,7 +74,10 @@ mod tests {
         assert_eq!(
             all,
             [
-                "tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44",
+                "tile/entries/000",
+                "tile/entries/001.p/44",
+                "tile/0/000",
+                "tile/0/001.p/44",
                 "tile/1/000.p/1",
             ]
         );

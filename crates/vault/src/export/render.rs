@@ -174,7 +174,12 @@ impl Render<'_> {
         Ok(leads)
     }
 
-    fn lead(&self, opener: &Opener, row: &LeadRow, home: &DatasetControl) -> Result<LeadOut, Fault> {
+    fn lead(
+        &self,
+        opener: &Opener,
+        row: &LeadRow,
+        home: &DatasetControl,
+    ) -> Result<LeadOut, Fault> {
         let mut fields = open_parts(opener, row, |_| true)?;
         let batch = self.batches.get(row.batch);
         let covered = |f| self.permit.fields.covers(f, category_of(home, f));

@@ -14,10 +14,10 @@ use super::asked::{Asked, ask_of};
 use super::{KIND, LIFE_SECONDS, job};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
+use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::idempotency;
 use crate::room::Room;
-use crate::datasets;
 
 /// Starts an export of one dataset, or of all.
 ///
@@ -39,9 +39,8 @@ pub async fn start(
     }
     let recipient = if plain { None } else { Some(recipient_of(&room)?) };
     super::stale::expire(cell, &room).await?;
-    let started = cell
-        .settled(&room, || start_once(cell, call, &room, dataset, recipient.clone()))
-        .await?;
+    let started =
+        cell.settled(&room, || start_once(cell, call, &room, dataset, recipient.clone())).await?;
     job::spawn(cell, &room, started.value);
     Ok(started)
 }
@@ -95,7 +94,7 @@ async fn start_once(
         }
         .into(),
     );
-    writes.extend(idempotency::record(cell, call, room, 202)?);
+    writes.extend(idempotency::record(cell, call, room, 202));
     let mut entry = permit.entry(call, on).resource_id(export).job(operation).n(leads);
     if let Some(dataset) = dataset {
         entry = entry.dataset(dataset);

@@ -20,16 +20,17 @@ use leadvault_keys::Keyring;
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    ImportFailure, ImportRow, ImportRows, ImportState, InsertImport, InsertImportFailures, LeadSlice,
-    LeadTags, LostAs, NewLead, Outcome as Written, Part, StepImport, TenantScope, UpdateImport, Write,
+    ImportFailure, ImportRow, ImportRows, ImportState, InsertImport, InsertImportFailures,
+    LeadSlice, LeadTags, LostAs, NewLead, Outcome as Written, Part, StepImport, TenantScope,
+    UpdateImport, Write,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::digest::Prefix;
 use super::{
-    Event, FileFault, Options, ParsedRow, Place, Plan, Reader, RefusedRow, RowParser, Rules, Wanted,
-    WantedFormat,
+    Event, FileFault, Options, ParsedRow, Place, Plan, Reader, RefusedRow, RowParser, Rules,
+    Wanted, WantedFormat,
 };
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
@@ -233,12 +234,9 @@ fn ask_of(call: &Call, new: &NewImport, plan: Option<&Plan>) -> Ask {
 
 fn wanted(new: &NewImport) -> Result<Wanted, Fault> {
     let Some(mapping) = &new.mapping else { return Ok(Wanted::Nothing) };
-    let pairs: Vec<_> = mapping
-        .iter()
-        .map(|(column, field)| (column.as_str(), field.as_str()))
-        .collect();
-    Wanted::parse(pairs, FieldNo::by_name)
-        .map_err(|_| Fault::invalid("#/mapping", "field_unknown"))
+    let pairs: Vec<_> =
+        mapping.iter().map(|(column, field)| (column.as_str(), field.as_str())).collect();
+    Wanted::parse(pairs, FieldNo::by_name).map_err(|_| Fault::invalid("#/mapping", "field_unknown"))
 }
 
 fn options(new: &NewImport) -> Result<Options, Fault> {
@@ -356,7 +354,8 @@ impl<'a> Upload<'a> {
         }
         let sealed = row.meta.clone().ok_or(Fault::Erased)?;
         let plain = system::open(&room, LvKind::Small, row.id.bytes(), &sealed)?;
-        let meta: Meta = serde_json::from_slice(&plain).map_err(|_| Fault::Internal("import meta"))?;
+        let meta: Meta =
+            serde_json::from_slice(&plain).map_err(|_| Fault::Internal("import meta"))?;
         let dataset = datasets::visible(&room, call, meta.new.dataset)?;
         let prefix = match &row.cursor {
             Some(cursor) => {
@@ -434,8 +433,7 @@ impl<'a> Upload<'a> {
             .resource_id(self.id)
             .dataset(self.dataset.id)
             .n(row.rows.stored);
-        let (receipt, _) =
-            self.cell.commit_write(&self.room, entry, None, None, update).await?;
+        let (receipt, _) = self.cell.commit_write(&self.room, entry, None, None, update).await?;
         let row = cell_import(self.cell, scope, self.id).await?;
         Ok(Answer::stamped(view(self.cell, &self.room, &row)?, &receipt))
     }
@@ -472,7 +470,8 @@ impl<'a> Upload<'a> {
             charset: Some(plan.charset.name().to_owned()),
         };
         let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("import meta"))?;
-        let sealed = system::seal_again(self.cell, &self.room, &self.meta, self.id.bytes(), &plain)?;
+        let sealed =
+            system::seal_again(self.cell, &self.room, &self.meta, self.id.bytes(), &plain)?;
         self.meta = sealed.clone();
         let update = UpdateImport {
             id: self.id,
@@ -548,16 +547,13 @@ impl<'a> Upload<'a> {
                 Parsed::Refused(refused) => prepared.refuse(&refused),
                 Parsed::Row(row) => {
                     let leaf = leaves.next().ok_or(Fault::Internal("leaf"))?;
-                    let at = LeafAddress {
-                        dataset: self.dataset.no,
-                        tree: self.dataset.tree,
-                        leaf,
-                    };
+                    let at =
+                        LeafAddress { dataset: self.dataset.no, tree: self.dataset.tree, leaf };
                     let number = row.number;
                     let lead = self.seal(&ring, at, &row, created)?;
                     prepared.numbers.push(number);
                     prepared.leads.push(lead);
-                    prepared.parsed.push(row);
+                    prepared.parsed.push(*row);
                 }
             }
         }
@@ -635,8 +631,7 @@ impl<'a> Upload<'a> {
             cursor: Some(cursor),
         };
         let slice = LeadSlice { rows: prepared.leads.clone(), step: Some(step), lost_as };
-        let failures =
-            InsertImportFailures { id: self.id, failures: prepared.failures.clone() };
+        let failures = InsertImportFailures { id: self.id, failures: prepared.failures.clone() };
         let write: Write = if prepared.failures.is_empty() {
             slice.into()
         } else {
@@ -662,9 +657,7 @@ impl<'a> Upload<'a> {
         let own = self.room.ring()?.system(self.room.control().own_leaf)?;
         let list: Vec<u8> = ranges
             .iter()
-            .flat_map(|r| {
-                [u64::from(r.dataset.0), u64::from(r.tree), u64::from(r.first), r.end]
-            })
+            .flat_map(|r| [u64::from(r.dataset.0), u64::from(r.tree), u64::from(r.first), r.end])
             .flat_map(u64::to_be_bytes)
             .collect();
         Ok(own.hmac("LV1-RNG", &[&self.id.bytes(), &list]))
@@ -706,7 +699,11 @@ impl<'a> Upload<'a> {
                     continue;
                 };
                 let changed = crate::leads::change::merge_row(
-                    self.cell, self.call, &self.room, holder, &row.fields,
+                    self.cell,
+                    self.call,
+                    &self.room,
+                    holder,
+                    &row.fields,
                 )
                 .await?;
                 let rows = ImportRows {
@@ -734,7 +731,7 @@ impl<'a> Upload<'a> {
 #[derive(Default)]
 struct Prepared {
     leads: Vec<NewLead>,
-    parsed: Vec<Box<ParsedRow>>,
+    parsed: Vec<ParsedRow>,
     numbers: Vec<u64>,
     failures: Vec<ImportFailure>,
     ranges: Vec<LeafRange>,

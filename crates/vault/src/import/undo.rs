@@ -8,7 +8,8 @@ use leadvault_keys::Change;
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    DeleteLeadRange, FinishOperation, ImportState, InsertOperation, TenantScope, UpdateImport, Write,
+    DeleteLeadRange, FinishOperation, ImportState, InsertOperation, TenantScope, UpdateImport,
+    Write,
 };
 
 use crate::call::{Answer, Call, Outcome};
@@ -32,7 +33,12 @@ pub async fn undo(cell: &Cell, call: &Call, id: ImportId) -> Outcome<OperationId
     cell.settled(&room, || undo_once(cell, call, &room, id)).await
 }
 
-async fn undo_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: ImportId) -> Outcome<OperationId> {
+async fn undo_once(
+    cell: &Cell,
+    call: &Call,
+    room: &Arc<Room>,
+    id: ImportId,
+) -> Outcome<OperationId> {
     let on = ResourceType::Import;
     let scope = TenantScope(room.no);
     let Some(import) = cell.data().find_import(scope, id).await? else {

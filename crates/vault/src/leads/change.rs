@@ -103,7 +103,9 @@ async fn merge(
     let revision = revision.checked_add(1).ok_or(Fault::StateConflict)?;
     let sealer = located.sealer();
     let mut parts = Vec::new();
-    for (compartment, plain) in encode(&fields, FieldNo::compartment).map_err(|_| Fault::TooLarge)? {
+    for (compartment, plain) in
+        encode(&fields, FieldNo::compartment).map_err(|_| Fault::TooLarge)?
+    {
         let blob = sealer.seal(row.id, SCHEMA, compartment, revision, &plain, cell.entropy())?;
         parts.push(Part { compartment, schema: SCHEMA, revision, blob });
     }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use leadvault_crypto::normalise::PhoneParser;
-use leadvault_domain::{
-    Category, FieldNo, Fields, LabelFlag, Labels, LeadId, LeafAddress, Value,
-};
+use leadvault_domain::{Category, FieldNo, Fields, LabelFlag, Labels, LeadId, LeafAddress, Value};
 use leadvault_ledger::ResourceType;
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{Conflict, InsertLead, NewLead, Outcome as Written, Part};
@@ -93,16 +91,8 @@ async fn store(
         parts.push(Part { compartment, schema: SCHEMA, revision: FIRST, blob });
     }
     let probes = tags.email.into_iter().collect();
-    let lead = NewLead {
-        id,
-        at,
-        labels,
-        tags,
-        batch: None,
-        row_no: None,
-        created: permit.at,
-        parts,
-    };
+    let lead =
+        NewLead { id, at, labels, tags, batch: None, row_no: None, created: permit.at, parts };
     let entry = permit
         .entry(call, ResourceType::Record)
         .refs([located.reference()])
@@ -172,11 +162,11 @@ pub(crate) fn checked(
     let mut cells = Vec::new();
     for field in [FieldNo::PHONE, FieldNo::PHONE_2, FieldNo::MOBILE] {
         let Some(Value::Text(text)) = fields.get(&field) else { continue };
-        if let leadvault_crypto::normalise::Phone::E164(number) = phones.e164(text.expose()) {
-            if number != *text.expose() {
-                cells.push((field.name().into(), text.clone()));
-                out.insert(field, Value::Text(number.into()));
-            }
+        if let leadvault_crypto::normalise::Phone::E164(number) = phones.e164(text.expose())
+            && number != *text.expose()
+        {
+            cells.push((field.name().into(), text.clone()));
+            out.insert(field, Value::Text(number.into()));
         }
     }
     if !cells.is_empty() {

@@ -137,8 +137,7 @@ impl Portion<'_> {
         let mut located = Vec::with_capacity(rows.len());
         for row in rows {
             let seen = dataset_of(self.room, self.call.caller.datasets.as_ref(), &row).is_ok();
-            let denied =
-                self.permit.rows.denial(&policy_row(&row, self.dataset.id)).is_some();
+            let denied = self.permit.rows.denial(&policy_row(&row, self.dataset.id)).is_some();
             if !seen || denied || hidden(row.labels) {
                 continue;
             }

@@ -111,7 +111,7 @@ async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> O
             }
             Err(other) => return Err(other.into()),
         },
-        Err(_) if cell.key_state(room, &room.control()) != KeyState::Active => None,
+        Err(_) if Cell::key_state(room, &room.control()) != KeyState::Active => None,
         Err(other) => return Err(other.into()),
     };
     let stamp = request(cell, call, room, &permit, &row, reference).await?;
@@ -150,7 +150,7 @@ async fn request(
         }
         .into(),
     ];
-    writes.extend(idempotency::record(cell, call, room, 200)?);
+    writes.extend(idempotency::record(cell, call, room, 200));
     let asserted = Some(permit.read_generations());
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
     let (receipt, outcome) =

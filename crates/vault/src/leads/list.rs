@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{CategorySet, DatasetId, LeafAddress, Operation};
+use leadvault_domain::{DatasetId, Operation};
 use leadvault_ledger::{CommittedReceipt, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{LeadRow, TenantScope};
@@ -131,20 +131,5 @@ async fn open_page(
 
 /// What the rows of a set are tested against.
 pub(crate) fn policy_row(row: &LeadRow, dataset: DatasetId) -> leadvault_policy::Row {
-    leadvault_policy::Row {
-        dataset,
-        labels: row.labels,
-        lead: Some(row.id),
-        batch: None,
-    }
-}
-
-/// The categories that rows of a page hold.
-pub(crate) fn categories_of(rows: &[LeadRow]) -> CategorySet {
-    rows.iter().flat_map(|row| row.labels.categories()).collect()
-}
-
-/// Where a page ends.
-pub(crate) fn end_of(rows: &[LeadRow]) -> Option<LeafAddress> {
-    rows.last().map(|row| row.at)
+    leadvault_policy::Row { dataset, labels: row.labels, lead: Some(row.id), batch: None }
 }

@@ -20,9 +20,9 @@ use crate::room::{DatasetControl, Room};
 pub(crate) fn locate(ring: &Keyring, row: &LeadRow) -> Result<Located, Fault> {
     match ring.locate(row.at) {
         Ok(located) => Ok(located),
-        Err(KeyError::Punctured(_) | KeyError::UnknownDataset(_) | KeyError::UnknownTree { .. }) => {
-            Err(Fault::NotFound)
-        }
+        Err(
+            KeyError::Punctured(_) | KeyError::UnknownDataset(_) | KeyError::UnknownTree { .. },
+        ) => Err(Fault::NotFound),
         Err(other) => Err(other.into()),
     }
 }

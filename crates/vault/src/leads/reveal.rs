@@ -100,15 +100,12 @@ pub(crate) async fn find(
     Ok((row, dataset))
 }
 
-fn ask_of(
-    call: &Call,
-    row: &LeadRow,
-    dataset: &DatasetControl,
-    fields: Option<&[FieldNo]>,
-) -> Ask {
+fn ask_of(call: &Call, row: &LeadRow, dataset: &DatasetControl, fields: Option<&[FieldNo]>) -> Ask {
     let mut ask = Ask::new(operations_of(Kind::Look { fields: fields.is_some() }));
     match fields {
-        Some(fields) => ask = ask.with_fields(fields.iter().map(|f| (*f, category_of(dataset, *f)))),
+        Some(fields) => {
+            ask = ask.with_fields(fields.iter().map(|f| (*f, category_of(dataset, *f))))
+        }
         None => ask.masked = true,
     }
     ask.dataset = Some(dataset.id);

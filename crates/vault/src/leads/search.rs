@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use leadvault_crypto::normalise::{self, Phone, PhoneParser};
-use leadvault_domain::{DatasetId, DatasetNo, FieldNo, LeadId, Operation, TagKind, Value};
+use leadvault_domain::{DatasetId, FieldNo, Operation, TagKind, Value};
 use leadvault_ledger::ResourceType;
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{DatasetTag, LeadRow, TenantScope};
@@ -102,7 +102,8 @@ async fn search_once(
     }
     let kind = search.field.info().and_then(|f| f.tag).ok_or(Fault::Internal("tag kind"))?;
     let own: [&[u8]; 3] = [b"search", &kind.0.to_be_bytes(), search.value.expose().as_bytes()];
-    let after = search.cursor.as_deref().map(|text| cursor::read(cell, room, text, &own)).transpose()?;
+    let after =
+        search.cursor.as_deref().map(|text| cursor::read(cell, room, text, &own)).transpose()?;
     let scope = TenantScope(room.no);
     let rows = cell.data().list_leads_by_tag(scope, kind, &tags, after, search.limit + 1).await?;
     let more = rows.len() > search.limit as usize;

@@ -33,7 +33,9 @@ pub(crate) fn normalise(fields: &Fields, phones: &mut PhoneParser) -> Normalised
                 }
             }
             FieldNo::EXTERNAL_ID => {
-                found.more.extend(normalise::external_id(text).map(|id| (TagKind::EXTERNAL_ID, id)));
+                found
+                    .more
+                    .extend(normalise::external_id(text).map(|id| (TagKind::EXTERNAL_ID, id)));
             }
             FieldNo::WEBSITE => found.domain = normalise::registrable_domain(text),
             _ => {}
@@ -46,7 +48,12 @@ pub(crate) fn normalise(fields: &Fields, phones: &mut PhoneParser) -> Normalised
     found
 }
 
-fn put(first: &mut Option<String>, more: &mut Vec<(TagKind, String)>, kind: TagKind, value: String) {
+fn put(
+    first: &mut Option<String>,
+    more: &mut Vec<(TagKind, String)>,
+    kind: TagKind,
+    value: String,
+) {
     match first {
         None => *first = Some(value),
         Some(have) if *have == value => {}

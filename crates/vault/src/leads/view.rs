@@ -107,10 +107,11 @@ fn shape_notes(
     value: &Value,
 ) -> Vec<NoteView> {
     if revealed {
-        let note = |(text, at): &(leadvault_domain::Personal, leadvault_domain::Personal)| NoteView {
-            text: text.expose().as_str().into(),
-            at: Some(at.expose().clone()).filter(|at| !at.is_empty()),
-        };
+        let note =
+            |(text, at): &(leadvault_domain::Personal, leadvault_domain::Personal)| NoteView {
+                text: text.expose().as_str().into(),
+                at: Some(at.expose().clone()).filter(|at| !at.is_empty()),
+            };
         return pairs.iter().map(note).collect();
     }
     let classes = masked(FieldNo::NOTES, value).unwrap_or(Json::Null);

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn stored_minus_erased_is_what_is_left() {
-        let slice = entry("store", json!({ "type": "import", "id": "imp_1", "n": 9, "refs_sha256": "ab" }));
+        let slice =
+            entry("store", json!({ "type": "import", "id": "imp_1", "n": 9, "refs_sha256": "ab" }));
         let last = entry("store", json!({ "type": "import", "id": "imp_1", "n": 8 }));
         let single = entry("store", json!({ "type": "record", "refs": ["00"] }));
         let erased = entry("erase.requested", json!({ "type": "record", "n": 1 }));
