@@ -147,7 +147,6 @@ impl Sealer<'_> {
     ///
     /// # Errors
     /// [`KeyError::Unsealable`] for a plaintext above the container's limit or without randomness.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of what the blob is bound to")]
     pub fn seal(
         &self,
         record: LeadId,

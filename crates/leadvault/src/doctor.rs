@@ -48,10 +48,8 @@ pub(crate) fn run(config: &Path) -> Done {
     if config.durability.choices.iter().any(|c| c == "accept-total-loss") {
         find("accept_total_loss", "losing the slots or the key store loses every tenant");
     }
-    if let Some(dir) = &config.durability.mirror {
-        if same_device(dir, &config.data) {
-            find("mirror_same_disk", "the mirror lies on the disk it is to survive");
-        }
+    if config.durability.mirror.as_deref().is_some_and(|dir| same_device(dir, &config.data)) {
+        find("mirror_same_disk", "the mirror lies on the disk it is to survive");
     }
     if config.tls.is_none()
         && !config.listen.starts_with("127.")

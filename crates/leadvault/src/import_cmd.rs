@@ -1,4 +1,5 @@
 //! `leadvault import`: uploads a file, shows progress, resumes where an earlier try stopped.
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to people")]
 
 use std::fs::File;
 use std::io::{BufReader, Seek as _, SeekFrom};

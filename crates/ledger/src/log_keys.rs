@@ -161,8 +161,9 @@ impl LogKeys {
     pub fn sign_file(&self, text: &[u8], trusted_comment: &str) -> String {
         let key = Arc::clone(&self.signers().current);
         let digest = sha256(&[key.verifying_key().bytes()]);
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        minisign::sign(&key, [a, b, c, d, e, f, g, h], text, trusted_comment)
+        let mut key_id = [0; 8];
+        key_id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        minisign::sign(&key, key_id, text, trusted_comment)
     }
 
     /// The current verification key.

@@ -26,6 +26,7 @@ use crate::cell::Cell;
 use crate::control;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
+use crate::export;
 use crate::log;
 use crate::operator;
 use crate::room::Room;
@@ -117,7 +118,14 @@ async fn finish_dataset(
     let rows = cell.data().count_leads(scope, Some(dataset.no)).await?;
     let ring = room.ring()?;
     let (epoch, state) = if ring.dataset_id(dataset.no).is_some() {
-        let advanced = room.keys()?.advance(Change::DropDataset(dataset.no)).await?;
+        let whole = LeafRange { dataset: dataset.no, tree: dataset.tree, first: 0, end: 1 << 32 };
+        let held = export::mark_stale_ranges(cell, room, &[whole]).await?;
+        let mut changes = vec![Change::DropDataset(dataset.no)];
+        if !held.leaves.is_empty() {
+            changes.push(Change::Puncture(held.leaves));
+        }
+        let advanced = room.keys()?.advance_all(changes).await?;
+        export::remove_stale(cell, room).await?;
         (advanced.epoch, advanced.state)
     } else {
         (ring.epoch(), ring.state())

@@ -94,7 +94,8 @@ fn walk(world: &mut World, once: bool) -> Vec<Step> {
     for (name, step) in steps::ALL {
         let begin = world.elapsed();
         let outcome = step(world);
-        let ms = u64::try_from((world.elapsed() - begin).as_millis()).unwrap_or(u64::MAX);
+        let ms =
+            u64::try_from(world.elapsed().saturating_sub(begin).as_millis()).unwrap_or(u64::MAX);
         let (ok, says) = match outcome {
             Ok(says) => (true, says),
             Err(error) => (false, format!("{error:#}")),

@@ -246,7 +246,11 @@ impl Package {
         let full = format!("{}{path}", self.root);
         let file = self.zip.by_name(&full).map_err(|_| Halt::bad("missing", path))?;
         let reader = BufReader::with_capacity(PIECE_BYTES, file);
-        let counted = if path.ends_with(".csv") { count_csv(reader) } else { count_lines(reader) };
+        let counted = if Path::new(path).extension().is_some_and(|e| e == "csv") {
+            count_csv(reader)
+        } else {
+            count_lines(reader)
+        };
         counted.map_err(|_| Halt::bad("bad_file", path))
     }
 

@@ -75,7 +75,9 @@ impl Columns {
                 let numbered = |n: usize| format!("{}:{n}", named(header.expose()));
                 let name = match occurrence {
                     0 => Some(named(header.expose())),
-                    _ => (occurrence + 1..).map(numbered).find(|name| taken.insert(name.clone())),
+                    _ => (occurrence + 1..usize::MAX)
+                        .map(numbered)
+                        .find(|name| taken.insert(name.clone())),
                 };
                 let Some(name) = name else { continue };
                 place_of.insert((header.expose().clone(), occurrence), originals.len());

@@ -467,7 +467,7 @@ impl<'a> Upload<'a> {
         let meta = Meta {
             new: self.new.clone(),
             plan: Some(hex::encode(plan.to_bytes().as_slice())),
-            charset: Some(plan.charset.name().to_owned()),
+            charset: Some(plan.charset.name()),
         };
         let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("import meta"))?;
         let sealed =

@@ -15,6 +15,7 @@ use leadvault_store::{
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::export;
 use crate::operator;
 use crate::room::Room;
 
@@ -111,8 +112,11 @@ pub(crate) async fn finish(
     let ring = room.ring()?;
     let mut state = (ring.epoch(), ring.state());
     if !ranges.is_empty() {
-        let advanced = room.keys()?.advance(Change::Puncture(ranges.clone())).await?;
+        let held = export::mark_stale_ranges(cell, room, &ranges).await?;
+        let punctured = ranges.iter().copied().chain(held.leaves).collect();
+        let advanced = room.keys()?.advance(Change::Puncture(punctured)).await?;
         state = (advanced.epoch, advanced.state);
+        export::remove_stale(cell, room).await?;
     }
     for range in &ranges {
         cell.data().apply(scope, DeleteLeadRange { range: *range }).await?;
