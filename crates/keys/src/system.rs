@@ -54,7 +54,6 @@ impl SystemBox {
     ///
     /// # Errors
     /// [`KeyError::Unsealable`] for another kind or a plaintext above the container's limit.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of what the blob is bound to")]
     pub fn seal(
         &self,
         kind: Kind,

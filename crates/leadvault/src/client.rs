@@ -42,10 +42,6 @@ pub(crate) struct Answered {
     pub(crate) body: Value,
     /// `Ledger-Index`.
     pub(crate) index: Option<u64>,
-    /// `Ledger-Receipt`.
-    pub(crate) receipt: Option<String>,
-    /// `ETag`.
-    pub(crate) etag: Option<String>,
 }
 
 /// What the server said.
@@ -161,11 +157,10 @@ impl Client {
             response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
         };
         let index = header("Ledger-Index").and_then(|v| v.parse().ok());
-        let (receipt, etag) = (header("Ledger-Receipt"), header("ETag"));
         let status = response.status().as_u16();
         let text = response.text().map_err(|e| Stop::Again(unreachable_server(e)))?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Ok(Answered { status, body, index, receipt, etag }))
+        Ok(Ok(Answered { status, body, index }))
     }
 }
 

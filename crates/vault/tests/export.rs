@@ -1,4 +1,5 @@
 //! A whole export: leads in, package out, opened with the reference implementation of age.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it is surprised")]
 
 use std::io::{Cursor, Read as _};
 use std::sync::Arc;
