@@ -116,4 +116,10 @@ pub trait RootKey: Send + Sync + 'static {
 
     /// Name of the provider, for receipts and `doctor`.
     fn provider(&self) -> &'static str;
+
+    /// How often a key of this tenant was unwrapped since the node started, for the `stats` of its log. A
+    /// provider that does not count says 0.
+    fn unwraps(&self, _tenant: TenantId) -> u64 {
+        0
+    }
 }

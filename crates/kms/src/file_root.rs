@@ -3,15 +3,16 @@
 //! Root key and slot then lie on one machine; an image of its disk taken before undoes an erasure. Hence
 //! the level `E1-local`, whatever the slot.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use leadvault_crypto::{SecretKey, SystemEntropy, open, seal};
-use leadvault_domain::Entropy;
+use leadvault_domain::{Entropy, TenantId};
 use leadvault_keys::{Assurance, RootError, RootKey, WrapContext};
 use zeroize::Zeroizing;
 
@@ -26,6 +27,7 @@ const FILE_BYTES_MAX: u64 = 80;
 pub struct FileRoot {
     key: SecretKey,
     entropy: Arc<dyn Entropy>,
+    unwraps: Mutex<HashMap<TenantId, u64>>,
 }
 
 impl FileRoot {
@@ -44,7 +46,7 @@ impl FileRoot {
                 _ => RootError::Unavailable,
             }
         })?;
-        Ok(Self { key, entropy })
+        Ok(Self { key, entropy, unwraps: Mutex::default() })
     }
 
     /// Reads a key file.
@@ -63,7 +65,8 @@ impl FileRoot {
         file.take(FILE_BYTES_MAX + 1)
             .read_to_end(&mut bytes)
             .map_err(|_| RootError::Unavailable)?;
-        Ok(Self { key: parse(&bytes)?, entropy: Arc::new(SystemEntropy) })
+        let entropy = Arc::new(SystemEntropy);
+        Ok(Self { key: parse(&bytes)?, entropy, unwraps: Mutex::default() })
     }
 }
 
@@ -91,6 +94,11 @@ impl RootKey for FileRoot {
         let key = Zeroizing::new(
             <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| RootError::Unopenable)?,
         );
+        if let Some(tenant) = context.tenant {
+            let mut unwraps = self.unwraps.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = unwraps.entry(tenant).or_default();
+            *count = count.saturating_add(1);
+        }
         Ok(SecretKey::from_bytes(*key))
     }
 
@@ -104,6 +112,11 @@ impl RootKey for FileRoot {
 
     fn provider(&self) -> &'static str {
         "file"
+    }
+
+    fn unwraps(&self, tenant: TenantId) -> u64 {
+        let unwraps = self.unwraps.lock().unwrap_or_else(PoisonError::into_inner);
+        unwraps.get(&tenant).copied().unwrap_or_default()
     }
 }
 

@@ -44,6 +44,19 @@ pub(crate) enum Command {
     /// Follow a log.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Put a copy of the data store back, beside the current keys and slots.
+    #[command(
+        after_help = "Stop the service first. Reads data.db of the backup and nothing else; keys.db and slots/ are \
+                      never restored.\n\nExample:\n  leadvault restore --config ./vault/leadvault.toml --from /backup/2026-11-20"
+    )]
+    Restore {
+        /// The configuration file that `init` wrote.
+        #[arg(long)]
+        config: PathBuf,
+        /// The backup: a directory that holds `data.db`, or that file.
+        #[arg(long)]
+        from: PathBuf,
+    },
     /// Check configuration, files, keys, schema and the machine.
     Doctor(ConfigArgs),
     /// Print the OpenAPI document of this build.
@@ -228,6 +241,16 @@ pub(crate) enum LogCommand {
         /// Seconds between two looks.
         #[arg(long, default_value_t = 60)]
         every_seconds: u64,
+    },
+    /// Put another key in the place of the one that signs every log.
+    #[command(
+        name = "rotate-key",
+        after_help = "Stop the service first.\n\nExample:\n  leadvault log rotate-key --config ./vault/leadvault.toml"
+    )]
+    RotateKey {
+        /// The configuration file that `init` wrote.
+        #[arg(long)]
+        config: PathBuf,
     },
 }
 

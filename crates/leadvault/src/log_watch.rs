@@ -1,6 +1,8 @@
 //! `leadvault log watch`: keeps the newest checkpoint in a file and checks that the log only grew.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -8,10 +10,12 @@ use crate::cli::ServerArgs;
 use crate::exit::{Done, Stop};
 use crate::verify;
 
-/// Runs the command. The kept checkpoint moves only after the log verified against it.
+/// Runs the command. The kept checkpoint moves only after the log verified against it. A server that is
+/// gone is asked again; with `once`, that ends the command.
 ///
 /// # Errors
-/// 1 when the log does not verify or is not a continuation of what was kept; 4 when the server is gone.
+/// 1 when the log does not verify or is not a continuation of what was kept; 2 for a wrong key or an
+/// unreadable file; 4 when the server is gone and it was to be asked once.
 #[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 pub(crate) fn run(
     server: &ServerArgs,
@@ -22,17 +26,35 @@ pub(crate) fn run(
 ) -> Done {
     let source = format!("{}/v1/log", server.url.trim_end_matches('/'));
     loop {
-        let kept = state.exists().then_some(state);
-        let checkpoint = verify::log_at(&source, vkey, kept, Some(&server.key_file))?;
-        let fresh = state.with_extension("new");
-        std::fs::write(&fresh, &checkpoint)
-            .and_then(|()| std::fs::rename(&fresh, state))
-            .with_context(|| format!("cannot write {}", state.display()))
-            .map_err(Stop::Usage)?;
-        eprintln!("kept size {}", checkpoint.lines().nth(1).unwrap_or("?"));
+        match look(&source, server, vkey, state) {
+            Ok(size) => eprintln!("kept size {size}"),
+            Err(Stop::Again(error)) if !once => eprintln!("{error:#}; asking again"),
+            Err(stop) => return Err(stop),
+        }
         if once {
             return Ok(());
         }
-        std::thread::sleep(std::time::Duration::from_secs(every_seconds.max(1)));
+        std::thread::sleep(Duration::from_secs(every_seconds.max(1)));
     }
+}
+
+/// Verifies the log against what was kept and keeps what it was verified at; its size.
+fn look(source: &str, server: &ServerArgs, vkey: &Path, state: &Path) -> Result<String, Stop> {
+    let kept = state.exists().then_some(state);
+    let checkpoint = verify::log_at(source, vkey, kept, Some(&server.key_file))?;
+    keep(state, &checkpoint)
+        .with_context(|| format!("cannot write {}", state.display()))
+        .map_err(Stop::Usage)?;
+    Ok(checkpoint.lines().nth(1).unwrap_or("?").to_owned())
+}
+
+/// Puts a checkpoint in the place of the one before, whole or not at all.
+fn keep(state: &Path, checkpoint: &str) -> std::io::Result<()> {
+    let mut name = state.as_os_str().to_owned();
+    name.push(".new");
+    let fresh = PathBuf::from(name);
+    let mut file = std::fs::File::create(&fresh)?;
+    file.write_all(checkpoint.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, state)
 }

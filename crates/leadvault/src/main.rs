@@ -7,14 +7,17 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod data_lock;
 mod demo;
 mod doctor;
 mod exit;
 mod export_cmd;
 mod import_cmd;
 mod init;
+mod log_keys;
 mod log_watch;
 mod output;
+mod restore_cmd;
 mod serve;
 mod verify;
 
@@ -69,6 +72,8 @@ fn run(command: &Command) -> Done {
         Command::Log(LogCommand::Watch { server, vkey, state, once, every_seconds }) => {
             log_watch::run(server, vkey, state, *once, *every_seconds)
         }
+        Command::Log(LogCommand::RotateKey { config }) => log_keys::rotate(config),
+        Command::Restore { config, from } => restore_cmd::run(config, from),
         Command::Doctor(args) => doctor::run(&args.config),
         Command::Openapi => output::print_json(&leadvault_api::openapi()),
         Command::Health { url } => doctor::health(url),

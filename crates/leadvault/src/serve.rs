@@ -7,24 +7,23 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum_server::Handle;
 use leadvault_api::ApiSettings;
-use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
-use leadvault_domain::{Clock, Entropy, Timestamp};
+use leadvault_crypto::SystemEntropy;
+use leadvault_domain::{Clock, Entropy};
 use leadvault_keys::{
-    FailPoint, KeyServices, RootError, RootKey, Slot, SlotError, WrapContext, restore_from_mirror,
+    FailPoint, KeyServices, RootError, RootKey, Slot, SlotError, restore_from_mirror,
 };
 use leadvault_kms::{DirMirror, FileRoot, FileSlots};
-use leadvault_ledger::LogKeys;
-use leadvault_store::{CellSecretRow, DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
+use leadvault_store::{DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
 use leadvault_vault::{CellParts, StartError, operator_key_hash};
 use serde_json::json;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
+use crate::log_keys;
 use crate::output::print_json;
 
-/// Name of the log signing key among the cell's secrets.
-const SIGNING_KEY: &str = "log-signing-key";
 /// How long open requests may take to end after the signal to stop.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -44,6 +43,7 @@ pub(crate) fn run(config: &Path) -> Done {
 }
 
 async fn serve(config: &Config) -> Done {
+    let _shared = DataLock::shared(&config.data)?;
     let parts = parts(config).await?;
     let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
     let settings = ApiSettings {
@@ -118,7 +118,10 @@ async fn stop_on_signal(handle: Handle<SocketAddr>) {
 }
 
 /// Makes every part of the cell.
-async fn parts(config: &Config) -> Result<CellParts, Stop> {
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     if config.durability.choices.is_empty() {
         return Err(Stop::Refused {
             code: "durability_not_chosen",
@@ -139,9 +142,7 @@ async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
         .with_control(Arc::clone(&data) as _)
         .with_fail_points(Arc::clone(&fail_point));
-    let signing = signing_key(root.as_ref(), &key_store, clock.now()).await?;
-    let log_keys = LogKeys::new(&config.host, signing)
-        .map_err(|_| Stop::Usage(anyhow::anyhow!("host: not a name a log can carry")))?;
+    let log_keys = log_keys::open(&config.host, root.as_ref(), &key_store, clock.now()).await?;
     let operator_key = std::fs::read_to_string(&config.keys.operator_key_file)
         .context("the operator's key file")?;
     Ok(CellParts {
@@ -217,28 +218,8 @@ fn slots(config: &Config, fail_point: &FailPoint) -> Result<FileSlots, Stop> {
     Ok(slots.with_fail_points(Arc::clone(fail_point)))
 }
 
-/// The cell's log signing key: made at the first start, wrapped by the root, kept in the key store.
-async fn signing_key(
-    root: &dyn RootKey,
-    key_store: &KeyStore,
-    now: Timestamp,
-) -> Result<SigningKey, Stop> {
-    let unwrapped = |e| Stop::Again(anyhow::Error::new::<RootError>(e).context("log signing key"));
-    let rows = key_store.list_cell_secrets(SIGNING_KEY).await.map_err(store_error)?;
-    if let Some(row) = rows.last() {
-        let context = WrapContext::log_signing_key(row.generation);
-        let seed = root.unwrap(&context, &row.wrapped).await.map_err(unwrapped)?;
-        return Ok(SigningKey::from_seed(&seed));
-    }
-    let seed = SecretKey::make(&SystemEntropy).context("randomness")?;
-    let context = WrapContext::log_signing_key(1);
-    let wrapped = root.wrap(&context, &seed).await.map_err(unwrapped)?;
-    let row = CellSecretRow { generation: 1, wrapped, created_at: now };
-    key_store.insert_cell_secret(SIGNING_KEY, &row).await.map_err(store_error)?;
-    Ok(SigningKey::from_seed(&seed))
-}
-
-fn store_error(error: StoreError) -> Stop {
+/// A store that does not open.
+pub(crate) fn store_error(error: StoreError) -> Stop {
     match error {
         StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
             Stop::Refused { code: "schema_newer", detail: error.to_string() }
@@ -247,7 +228,8 @@ fn store_error(error: StoreError) -> Stop {
     }
 }
 
-fn start_error(error: StartError) -> Stop {
+/// A cell that does not start.
+pub(crate) fn start_error(error: StartError) -> Stop {
     match error {
         StartError::Refused { code, detail } => Stop::Refused { code, detail },
         StartError::Failed(fault) => {
@@ -269,7 +251,8 @@ fn fail_point() -> FailPoint {
     })
 }
 
-fn start_tracing() {
+/// Lines of JSON on stderr; `LEADVAULT_LOG` filters them.
+pub(crate) fn start_tracing() {
     use tracing_subscriber::EnvFilter;
     let filter =
         EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -288,6 +271,7 @@ fn start_tracing() {
 #[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
     let mut config = Config::read(config)?;
+    let _alone = DataLock::exclusive(&config.data)?;
     config.durability.mirror = Some(mirror.canonicalize().context("the mirror directory")?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

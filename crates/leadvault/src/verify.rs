@@ -72,7 +72,9 @@ pub(crate) fn log_at(
     let since = since.map(read_text).transpose()?.map(|text| Since::from_text(&text));
     let files: Box<dyn LogSource> =
         if source.starts_with("http://") || source.starts_with("https://") {
-            Box::new(HttpLog::new(source, key_file)?)
+            let log = HttpLog::new(source, key_file)?;
+            log.admits()?;
+            Box::new(log)
         } else {
             let exists = Path::new(source).is_dir();
             anyhow_ensure(exists, || format!("{source} is not a directory"))?;
@@ -80,13 +82,33 @@ pub(crate) fn log_at(
         };
     let unreadable =
         |_: SourceError| Stop::Again(anyhow::anyhow!("a file of the log cannot be read"));
-    let verdict = verify_log(files.as_ref(), &vkey, since).map_err(unreadable)?;
+    let files = AtOneMoment::of(files).map_err(unreadable)?;
+    let verdict = verify_log(&files, &vkey, since).map_err(unreadable)?;
     print_json(&verdict)?;
     if !verdict.ok {
         return Err(Stop::No);
     }
-    let checkpoint = files.read("checkpoint").map_err(unreadable)?.unwrap_or_default();
+    let checkpoint = files.checkpoint.unwrap_or_default();
     String::from_utf8(checkpoint).context("the checkpoint").map_err(Stop::Usage)
+}
+
+/// A log whose checkpoint is read once: a log that grows meanwhile is verified, and kept, at one size.
+struct AtOneMoment {
+    files: Box<dyn LogSource>,
+    checkpoint: Option<Vec<u8>>,
+}
+
+impl AtOneMoment {
+    fn of(files: Box<dyn LogSource>) -> Result<Self, SourceError> {
+        let checkpoint = files.read("checkpoint")?;
+        Ok(Self { files, checkpoint })
+    }
+}
+
+impl LogSource for AtOneMoment {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        if path == "checkpoint" { Ok(self.checkpoint.clone()) } else { self.files.read(path) }
+    }
 }
 
 fn anyhow_ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), Stop> {
@@ -116,15 +138,31 @@ impl HttpLog {
         let key = key.map(|k| Zeroizing::new(k.trim().to_owned()));
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key })
     }
-}
 
-impl LogSource for HttpLog {
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+    fn ask(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
         let mut request = self.http.get(format!("{}/{path}", self.base));
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.as_str());
         }
-        let response = request.send().map_err(|_| SourceError)?;
+        request.send()
+    }
+
+    /// Asks once before anything is verified, so that a wrong key is not taken for a missing file.
+    fn admits(&self) -> Result<(), Stop> {
+        let asked = self.ask("checkpoint").map_err(reqwest::Error::without_url);
+        let response = asked.context("the server").map_err(Stop::Again)?;
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Stop::Usage(anyhow::anyhow!("the server refuses the key; see --key-file")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LogSource for HttpLog {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        let response = self.ask(path).map_err(|_| SourceError)?;
         match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {

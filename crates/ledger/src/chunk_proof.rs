@@ -10,6 +10,19 @@ use crate::log_keys::LogKeys;
 use crate::receipt::{LedgerReceipt, chunk_count, signed_message, statement};
 use crate::tree::{inclusion, leaf_hash, root};
 
+/// A receipt for an entry that was committed before, signed now: the same index and leaf, as a chunk of its
+/// own. `None` for a log nobody named. The caller has read `leaf` from the log.
+pub fn reissue_receipt(
+    keys: &LogKeys,
+    log: TenantNo,
+    index: u64,
+    leaf: Hash,
+    at: Timestamp,
+) -> Option<LedgerReceipt> {
+    let chunk = CommittedChunk { log, first: index, leaf_hashes: vec![leaf] };
+    SignedChunks::sign(vec![chunk], keys, at)?.receipt(log, index, &leaf)
+}
+
 /// Chunks of one commit under one signature.
 pub(crate) struct SignedChunks {
     chunks: BTreeMap<(TenantNo, u64), Proven>,

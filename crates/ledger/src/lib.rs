@@ -47,6 +47,7 @@ pub use batch::{
     Generations, Op, OpResult,
 };
 pub use checkpoint::Checkpoint;
+pub use chunk_proof::reissue_receipt;
 pub use committed::CommittedReceipt;
 pub use deferred::{Deferred, verify_carried_over};
 pub use dirty::DirtyLogs;

@@ -35,6 +35,14 @@ impl DataStore {
         self.engine.checkpoint().await
     }
 
+    /// Whether every page of the database and every index holds together.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`] where it cannot even be read.
+    pub async fn is_sound(&self) -> Result<bool> {
+        self.engine.is_sound().await
+    }
+
     /// Whether the space kept for a full disk is in place.
     pub fn has_ballast(&self) -> bool {
         self.engine.has_ballast()

@@ -44,6 +44,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 statements! {
     /// Moves the write-ahead log into the database and cuts it to nothing.
     CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
+    /// Says `ok`, or the first thing that is wrong.
+    QUICK_CHECK = "PRAGMA quick_check(1)";
     /// Gives at most 1,000 free pages back, so that the call stays short.
     RECLAIM = "PRAGMA incremental_vacuum(1000)";
 }
@@ -175,6 +177,13 @@ impl Engine {
         drop(held);
         self.ballast.fill();
         Ok(busy == 0)
+    }
+
+    /// Whether the database holds together.
+    pub(crate) async fn is_sound(&self) -> Result<bool> {
+        let mut reader = self.reader().await?;
+        let (found,): (String,) = sqlx::query_as(QUICK_CHECK).fetch_one(&mut *reader).await?;
+        Ok(found == "ok")
     }
 
     /// Whether the ballast is in place; without it a full disk also stops erasures.

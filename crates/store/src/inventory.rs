@@ -38,6 +38,7 @@ const KEYS: &[(&str, Statements)] = &[
     ("key_blobs", crate::key_blobs::STATEMENTS),
     ("key_rows", crate::key_rows::STATEMENTS),
     ("log_head", crate::log_head::STATEMENTS),
+    ("log_upkeep", crate::log_upkeep::STATEMENTS),
 ];
 
 const SMALL: StoreOptions = StoreOptions { ballast_bytes: 0, readers: 1, pages_max: None };

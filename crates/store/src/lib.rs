@@ -42,6 +42,7 @@ mod lead_tags;
 mod log_files;
 mod log_head;
 mod log_tree;
+mod log_upkeep;
 mod notice;
 mod object_files;
 mod operation;
@@ -84,6 +85,7 @@ pub use lead_find::{DatasetTag, PAGE_ROWS_MAX, TAGS_MAX};
 pub use log_files::{CHECKPOINT, LogFiles, VKEY};
 pub use log_head::LogHeadRow;
 pub use log_tree::{LogTreeRow, UpsertLogTree};
+pub use log_upkeep::{LogUpkeepRow, UpsertLogUpkeep};
 pub use notice::{AcknowledgeNotice, InsertNotice, NOTICES_MAX, NoticeRow};
 pub use object_files::{ObjectFiles, ObjectName};
 pub use operation::{

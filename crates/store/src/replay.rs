@@ -4,7 +4,7 @@
 use leadvault_domain::{TenantNo, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::cells::Cells;
+use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
 use crate::error::Result;
 use crate::scope::TenantScope;
@@ -13,11 +13,13 @@ use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
 
 statements! {
-    FIND = "SELECT key_hmac, body_hmac, status, created_at, expires_at, answer_leaf, \
+    FIND = "SELECT key_hmac, body_hmac, status, created_at, expires_at, log_index, answer_leaf, \
             answer_revision, answer FROM replay WHERE tenant_no = ?1 AND key_hmac = ?2";
+    LIST_LEAVES = "SELECT answer_leaf FROM replay WHERE tenant_no = ?1 AND expires_at <= ?2 \
+                   AND answer_leaf IS NOT NULL ORDER BY answer_leaf";
     INSERT = "INSERT INTO replay (tenant_no, key_hmac, body_hmac, status, created_at, expires_at, \
-              answer_leaf, answer_revision, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-              ON CONFLICT DO NOTHING";
+              log_index, answer_leaf, answer_revision, answer) \
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     DELETE = "DELETE FROM replay WHERE tenant_no = ?1 AND expires_at <= ?2";
 }
 
@@ -34,6 +36,8 @@ pub struct ReplayRow {
     pub created_at: Timestamp,
     /// When the key is free again.
     pub expires_at: Timestamp,
+    /// Index of the entry beside the write; ignored by an insert, which knows it.
+    pub index: Option<u64>,
     /// Ids and revision of what was made.
     pub answer: Option<Sealed>,
 }
@@ -51,6 +55,7 @@ impl InsertReplay {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        index: Option<u64>,
     ) -> Result<Outcome> {
         let (row, answer) = (&self.row, self.row.answer.as_ref());
         let done = sqlx::query(INSERT)
@@ -60,6 +65,7 @@ impl InsertReplay {
             .bind(i64::from(row.status))
             .bind(row.created_at.micros())
             .bind(row.expires_at.micros())
+            .bind(index.map(stored).transpose()?)
             .bind(answer.map(|a| i64::from(a.leaf)))
             .bind(answer.map_or(0, |a| i64::from(a.revision)))
             .bind(answer.map(|a| a.blob.clone()))
@@ -74,7 +80,7 @@ impl InsertReplay {
     }
 }
 
-/// Frees keys that are over.
+/// Frees keys that are over. Their leaves are punctured before ([`DataStore::list_replay_leaves`]).
 #[derive(Debug, Clone, Copy)]
 pub struct DeleteReplays {
     /// Now.
@@ -109,6 +115,20 @@ impl DataStore {
         let mut connection = self.engine().reader().await?;
         find(&mut connection, scope.0, key).await
     }
+
+    /// The leaves under which records lie that are over, in order.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_replay_leaves(&self, scope: TenantScope, now: Timestamp) -> Result<Vec<u32>> {
+        let mut connection = self.engine().reader().await?;
+        let rows = sqlx::query(LIST_LEAVES)
+            .bind(scope.no())
+            .bind(now.micros())
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.iter().map(|row| Cells::new("replay", row).number("answer_leaf")).collect()
+    }
 }
 
 async fn find(
@@ -132,6 +152,7 @@ fn decode(row: &SqliteRow) -> Result<ReplayRow> {
         status: cells.number("status")?,
         created_at: cells.time("created_at")?,
         expires_at: cells.time("expires_at")?,
+        index: cells.number_or_null("log_index")?,
         answer: Sealed::read(cells, "answer_leaf", "answer_revision", "answer")?,
     })
 }

@@ -22,7 +22,8 @@ use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::{
     api_key, control, dataset, erase, export, import, import_failure, instruction, journal, lead,
-    lead_bulk, lead_change, log_tree, notice, operation, principal, replay, suppression, tenant,
+    lead_bulk, lead_change, log_tree, log_upkeep, notice, operation, principal, replay,
+    suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -74,6 +75,7 @@ writes! {
     AppendBundle = journal::AppendBundle;
     DeleteChunks = journal::DeleteChunks;
     UpsertLogTree = log_tree::UpsertLogTree;
+    UpsertLogUpkeep = log_upkeep::UpsertLogUpkeep, indexed;
     InsertDataset = dataset::InsertDataset;
     UpdateDataset = dataset::UpdateDataset;
     InsertInstruction = instruction::InsertInstruction;
@@ -102,7 +104,7 @@ writes! {
     DeleteOperations = operation::DeleteOperations;
     InsertNotice = notice::InsertNotice, indexed;
     AcknowledgeNotice = notice::AcknowledgeNotice;
-    InsertReplay = replay::InsertReplay;
+    InsertReplay = replay::InsertReplay, indexed;
     DeleteReplays = replay::DeleteReplays;
     InsertErase = erase::InsertErase, indexed;
     UpdateErase = erase::UpdateErase, indexed;

@@ -4,7 +4,7 @@ use leadvault_domain::{
     ApiKeyId, Caller, Country, DatasetId, Employer, InstructionId, PrincipalId, Purpose, Role,
     Sensitive, Timestamp,
 };
-use leadvault_ledger::{EntryDraft, LogOperation, Op, ResourceType};
+use leadvault_ledger::{EntryDraft, LogOperation, ResourceType};
 use leadvault_store::{
     ApiKeyRow, BumpState, InsertApiKey, InsertPrincipal, PrincipalRow, RevokeApiKey, TenantScope,
     Write,
@@ -15,6 +15,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::credential::{ShownKey, make_key};
 use crate::error::{Fault, Pointed, Refusal};
+use crate::idempotency::{self, Made};
 use crate::operator;
 use crate::room::Room;
 use crate::system;
@@ -59,8 +60,8 @@ pub struct NewKey {
 pub struct MadeKey {
     /// Its id.
     pub id: ApiKeyId,
-    /// Shown once.
-    pub secret: Sensitive<String>,
+    /// Shown once: absent where a repeated request is answered again.
+    pub secret: Option<Sensitive<String>>,
     /// What it is.
     pub view: KeyView,
 }
@@ -150,9 +151,18 @@ pub async fn create(cell: &Cell, call: &Call, new: NewKey) -> Outcome<MadeKey> {
     let room = cell.room_of(call.caller.tenant)?;
     let on = ResourceType::Key;
     cell.require_role(&room, call, &[Role::Controller], LogOperation::KeyCreate, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Key { id } = made else { return Err(idempotency::other()) };
+        let row = cell.data().find_api_key(TenantScope(room.no), id).await?;
+        let view = view_of(&room, row.ok_or(Fault::NotFound)?);
+        return Ok(Answer { value: MadeKey { id, secret: None, view }, stamp });
+    }
     new.check()?;
     let entry = cell.administrative(call, LogOperation::KeyCreate, on);
-    let (made, receipt) = store(cell, &room, new, entry).await?;
+    let id = ApiKeyId::make(cell.clock(), cell.entropy())?;
+    let record = idempotency::record(cell, call, &room, Made::Key { id }).await?;
+    let (made, receipt) = store(cell, &room, id, new, entry, record).await?;
     Ok(Answer::stamped(made, &receipt))
 }
 
@@ -160,7 +170,7 @@ pub async fn create(cell: &Cell, call: &Call, new: NewKey) -> Outcome<MadeKey> {
 ///
 /// # Errors
 /// What keys, store and journal say.
-pub(crate) async fn first_key(cell: &Cell, room: &Room) -> Result<MadeKey, Refusal> {
+pub(crate) async fn first_key(cell: &Cell, room: &Room, id: ApiKeyId) -> Result<MadeKey, Refusal> {
     let new = NewKey {
         name: "first key".to_owned(),
         role: Role::Controller,
@@ -173,16 +183,17 @@ pub(crate) async fn first_key(cell: &Cell, room: &Room) -> Result<MadeKey, Refus
         expires_at: None,
     };
     let entry = operator::entry(cell, LogOperation::KeyCreate, ResourceType::Key);
-    Ok(store(cell, room, new, entry).await?.0)
+    Ok(store(cell, room, id, new, entry, None).await?.0)
 }
 
 async fn store(
     cell: &Cell,
     room: &Room,
+    id: ApiKeyId,
     new: NewKey,
     entry: EntryDraft,
+    record: Option<Write>,
 ) -> Result<(MadeKey, leadvault_ledger::CommittedReceipt), Refusal> {
-    let id = ApiKeyId::make(cell.clock(), cell.entropy())?;
     let (secret, secret_hash) = make_key(cell.region(), room.no, id, cell.entropy())?;
     let principal = principal(cell, room, new.principal.trim()).await?;
     let meta = KeyMeta { name: new.name.clone(), principal: new.principal.clone() };
@@ -204,14 +215,10 @@ async fn store(
         expires_at: new.expires_at,
         revoked_at: None,
     };
-    let op = Op {
-        log: room.no,
-        entry: entry.resource_id(id).finish()?,
-        otherwise: None,
-        asserted: None,
-        write: Some(InsertApiKey { row }.into()),
-    };
-    let (receipt, _, _) = cell.journal().commit_write(op).await?;
+    let mut writes: Vec<Write> = vec![InsertApiKey { row }.into()];
+    writes.extend(record);
+    let entry = entry.resource_id(id);
+    let (receipt, _) = cell.commit_write(room, entry, None, None, Write::from(writes)).await?;
     let view = KeyView {
         id,
         name: new.name,
@@ -224,7 +231,7 @@ async fn store(
         created_at: at,
         expires_at: new.expires_at,
     };
-    Ok((MadeKey { id, secret, view }, receipt))
+    Ok((MadeKey { id, secret: Some(secret), view }, receipt))
 }
 
 /// The random id of a principal; made when the tenant's word for it is new.
@@ -259,34 +266,31 @@ pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<KeyView>> {
     if !roles.contains(&call.caller.role) {
         cell.require_role(&room, call, &roles, LogOperation::KeyCreate, ResourceType::Key).await?;
     }
-    let mut views = Vec::new();
-    for row in cell.data().list_api_keys(TenantScope(room.no)).await? {
-        if row.revoked_at.is_some() {
-            continue;
-        }
-        // With the keys suspended the list still works; names wait until they are back.
-        let meta = row
-            .meta
-            .as_ref()
-            .and_then(|m| {
-                system::open(&room, leadvault_crypto::Kind::Small, row.id.bytes(), m).ok()
-            })
-            .and_then(|plain| serde_json::from_slice::<KeyMeta>(&plain).ok())
-            .unwrap_or(KeyMeta { name: String::new(), principal: String::new() });
-        views.push(KeyView {
-            id: row.id,
-            name: meta.name,
-            role: row.role,
-            principal: meta.principal,
-            country: row.country,
-            default_instruction: row.default_instruction,
-            default_purpose: row.default_purpose,
-            datasets: row.datasets,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-        });
+    let rows = cell.data().list_api_keys(TenantScope(room.no)).await?;
+    let live = rows.into_iter().filter(|row| row.revoked_at.is_none());
+    Ok(Answer::plain(live.map(|row| view_of(&room, row)).collect()))
+}
+
+/// A key as its row has it. With the keys suspended that still works; names wait until they are back.
+fn view_of(room: &Room, row: ApiKeyRow) -> KeyView {
+    let meta = row
+        .meta
+        .as_ref()
+        .and_then(|m| system::open(room, leadvault_crypto::Kind::Small, row.id.bytes(), m).ok())
+        .and_then(|plain| serde_json::from_slice::<KeyMeta>(&plain).ok())
+        .unwrap_or(KeyMeta { name: String::new(), principal: String::new() });
+    KeyView {
+        id: row.id,
+        name: meta.name,
+        role: row.role,
+        principal: meta.principal,
+        country: row.country,
+        default_instruction: row.default_instruction,
+        default_purpose: row.default_purpose,
+        datasets: row.datasets,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
     }
-    Ok(Answer::plain(views))
 }
 
 /// Revokes a key: the next call with it is a 401.
@@ -305,14 +309,7 @@ pub async fn revoke(cell: &Cell, call: &Call, id: ApiKeyId) -> Outcome<()> {
     let entry = cell.administrative(call, LogOperation::KeyRevoke, on).resource_id(id);
     let at = cell.clock().now();
     let write: Write = vec![RevokeApiKey { id, at }.into(), BumpState.into()].into();
-    let op = Op {
-        log: room.no,
-        entry: entry.finish()?,
-        otherwise: None,
-        asserted: None,
-        write: Some(write),
-    };
-    let (receipt, _, _) = cell.journal().commit_write(op).await?;
+    let (receipt, _) = cell.commit_write(&room, entry, None, None, write).await?;
     cell.reload(&room).await?;
     Ok(Answer::stamped((), &receipt))
 }

@@ -25,6 +25,17 @@ pub struct Call {
     pub fingerprint: [u8; 32],
 }
 
+/// The circumstances of a call by the operator's key, of which there is one.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Header `Idempotency-Key`, at most 255 characters.
+    pub idempotency_key: Option<Sensitive<String>>,
+    /// As of a [`Call`].
+    pub route: &'static str,
+    /// As of a [`Call`].
+    pub fingerprint: [u8; 32],
+}
+
 impl Call {
     /// The key that was shown.
     pub fn key(&self) -> ApiKeyId {

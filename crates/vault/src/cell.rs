@@ -15,6 +15,7 @@ use leadvault_store::{DataStore, KeyStore, LogFiles};
 use crate::control;
 use crate::credential::{Credential, ShownKey, is_operator};
 use crate::error::{Fault, Refusal};
+use crate::idempotency::InFlight;
 use crate::publisher::Publisher;
 use crate::room::Room;
 
@@ -65,6 +66,7 @@ pub struct Cell {
     parts: CellParts,
     journal: Journal<DataStore>,
     publisher: Publisher,
+    in_flight: InFlight,
     rooms: RwLock<HashMap<TenantNo, Arc<Room>>>,
 }
 
@@ -95,7 +97,13 @@ impl Cell {
             Arc::clone(&parts.log_keys),
             Arc::clone(&parts.clock),
         );
-        Self { parts, journal, publisher: Publisher::new(), rooms: RwLock::new(HashMap::new()) }
+        Self {
+            parts,
+            journal,
+            publisher: Publisher::new(),
+            in_flight: InFlight::default(),
+            rooms: RwLock::new(HashMap::new()),
+        }
     }
 
     /// The clock.
@@ -127,6 +135,10 @@ impl Cell {
 
     pub(crate) fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
     }
 
     /// The origin of a log.

@@ -18,6 +18,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::control::DatasetMeta;
 use crate::error::{Fault, Pointed, Refusal};
+use crate::idempotency::{self, Made};
 use crate::room::{DatasetControl, Room};
 use crate::system;
 use crate::tenants::NAME_CHARS_MAX;
@@ -79,6 +80,12 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::DatasetCreate, ResourceType::Dataset);
     cell.require_role(&room, call, &[Role::Controller, Role::Editor], operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Dataset { id } = made else { return Err(idempotency::other()) };
+        let known = room.control().dataset(id).map_err(|_| Fault::Erased)?;
+        return Ok(Answer { value: DatasetView::from(&*known), stamp });
+    }
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
         return Err(Fault::Invalid(vec![Pointed::new("#/name", "length")]).into());
@@ -109,15 +116,9 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
         columns: None,
     };
     let entry = cell.administrative(call, operation, on).resource_id(id).dataset(id);
-    let write: Write = vec![InsertDataset { row }.into(), BumpState.into()].into();
-    let op = Op {
-        log: room.no,
-        entry: entry.finish()?,
-        otherwise: None,
-        asserted: None,
-        write: Some(write),
-    };
-    let (receipt, _, _) = cell.journal().commit_write(op).await?;
+    let writes: Vec<Write> = vec![InsertDataset { row }.into(), BumpState.into()];
+    let write = idempotency::beside(cell, call, &room, writes, Made::Dataset { id }).await?;
+    let (receipt, _) = cell.commit_write(&room, entry, None, None, write).await?;
     cell.reload(&room).await?;
     let made = room.control().dataset(id)?;
     Ok(Answer::stamped(DatasetView::from(&*made), &receipt))

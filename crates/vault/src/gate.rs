@@ -4,20 +4,22 @@
 //! [`Permit::entry`] starts. A denial commits its own entry and comes back as a [`Refusal`] with the stamp.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use leadvault_domain::{
     DecisionCode, Instruction, KeyState, LabelFlag, Labels, Masking, Operation, Purpose,
-    ReasonCode, Role, Timestamp,
+    ReasonCode, Role, TenantNo, Timestamp,
 };
 use leadvault_ledger::{
-    Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, Op,
+    Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, Journal, LogOperation, Op,
     ResourceType,
 };
 use leadvault_policy::{self as policy, Ask, FieldRule, InstructionRef, RowRule, Verdict};
-use leadvault_store::{Outcome as Written, Write};
+use leadvault_store::{Conflict, DataStore, Outcome as Written, Write};
 
 use crate::call::{Call, Stamp};
 use crate::cell::Cell;
+use crate::denials::{self, Denials, Denied};
 use crate::error::{Fault, Refusal};
 use crate::exit;
 use crate::room::{Control, Room};
@@ -164,22 +166,55 @@ impl Cell {
             }
             Verdict::Deny(deny) => {
                 let mut entry = draft(call, at, LogOperation::Data(operation), on, deny.code);
+                let denied = Denied {
+                    key: call.key(),
+                    code: deny.code,
+                    operation: LogOperation::Data(operation),
+                    on,
+                    purpose: ask.purpose.or(call.caller.default_purpose),
+                    instruction: deny.instruction.as_ref().map(|i| (i.id, i.version)),
+                    state_gen: control.state_gen,
+                };
                 if let Some(purpose) = ask.purpose.or(call.caller.default_purpose) {
                     entry = entry.purpose(purpose);
                 }
                 if let Some(instruction) = &deny.instruction {
                     entry = entry.instruction(stamp_of(instruction));
                 }
-                let receipt =
-                    self.commit(room, entry, Some(room.control().read_generations())).await?;
+                let asserted = Some(room.control().read_generations());
+                let stamp = self.deny(room, denied, entry, asserted).await?;
                 Err(Refusal {
                     fault: Fault::Denied(deny.code),
                     instruction: deny.instruction.map(|i| (i.id, i.version)),
-                    stamp: Some(Box::new(Stamp::from(&receipt))),
+                    stamp: Some(Box::new(stamp)),
                 })
             }
             Verdict::BadRequest(_) => Err(Fault::PurposeRequired.into()),
         }
+    }
+
+    /// Commits a denial; one that repeats another of the running second is counted into one entry with it.
+    ///
+    /// # Errors
+    /// As [`Cell::commit`].
+    async fn deny(
+        &self,
+        room: &Room,
+        denied: Denied,
+        entry: EntryDraft,
+        asserted: Option<Generations>,
+    ) -> Result<Stamp, Refusal> {
+        let at = self.clock().now();
+        if let Some(repeated) = room.denials.repeat(&denied, at, &entry) {
+            if repeated.begins {
+                let counted = (Arc::clone(&room.denials), self.journal().clone(), room.no);
+                tokio::spawn(commit_count(counted, denied));
+            }
+            return Ok(repeated.stamp);
+        }
+        let stamp = Stamp::from(&self.commit(room, entry, asserted).await?);
+        room.denials.first(denied, at, stamp.clone());
+        Ok(stamp)
     }
 
     /// The facts of a decision that are not in the call.
@@ -225,7 +260,8 @@ impl Cell {
     /// Commits a write with its entry.
     ///
     /// # Errors
-    /// [`Fault::Stale`], [`Fault::JournalUnwritable`]. A conflict is an outcome.
+    /// [`Fault::Stale`], [`Fault::JournalUnwritable`]; [`Fault::InProgress`] where another node did the same
+    /// request meanwhile. Any other conflict is an outcome.
     pub(crate) async fn commit_write(
         &self,
         room: &Room,
@@ -241,8 +277,13 @@ impl Cell {
             asserted,
             write: Some(write.into()),
         };
+        self.fail_point("write.committing");
         let (receipt, outcome, _) = self.journal().commit_write(op).await?;
-        Ok((receipt, outcome.unwrap_or(Written::Done)))
+        self.fail_point("write.committed");
+        match outcome.unwrap_or(Written::Done) {
+            Written::Conflict(Conflict::Replayed(_)) => Err(Fault::InProgress.into()),
+            outcome => Ok((receipt, outcome)),
+        }
     }
 
     /// Answers 404 and records it: nothing was located, the caller's own log says so.
@@ -281,12 +322,17 @@ impl Cell {
             return Ok(());
         }
         let at = self.clock().now();
-        let entry = draft(call, at, operation, on, DecisionCode::RoleInsufficient);
-        let receipt = self.commit(room, entry, None).await?;
+        let code = DecisionCode::RoleInsufficient;
+        let entry = draft(call, at, operation, on, code);
+        let state_gen = room.control().state_gen;
+        let (purpose, instruction) = (None, None);
+        let key = call.key();
+        let denied = Denied { key, code, operation, on, purpose, instruction, state_gen };
+        let stamp = self.deny(room, denied, entry, None).await?;
         Err(Refusal {
             fault: Fault::RoleInsufficient,
             instruction: None,
-            stamp: Some(Box::new(Stamp::from(&receipt))),
+            stamp: Some(Box::new(stamp)),
         })
     }
 
@@ -316,6 +362,22 @@ impl Cell {
             }
         }
         Err(Fault::Overloaded.into())
+    }
+}
+
+/// Writes how often a denial was repeated, when its second is over.
+async fn commit_count(
+    (denials, journal, log): (Arc<Denials>, Journal<DataStore>, TenantNo),
+    denied: Denied,
+) {
+    tokio::time::sleep(denials::WINDOW).await;
+    let Some(entry) = denials.take(&denied) else { return };
+    let committed = match entry.finish() {
+        Ok(entry) => journal.commit(log, entry, None).await.is_ok(),
+        Err(_) => false,
+    };
+    if !committed {
+        tracing::error!(log = log.0, "repeated denials were not counted");
     }
 }
 

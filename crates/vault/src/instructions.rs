@@ -8,7 +8,7 @@
 use leadvault_crypto::Kind;
 use leadvault_domain::{Effect, Instruction, InstructionId, InstructionStatus, Role, TenantState};
 use leadvault_ledger::{
-    CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, Op, ResourceType,
+    CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, ResourceType,
 };
 use leadvault_policy as policy;
 use leadvault_store::{
@@ -20,6 +20,7 @@ use crate::canonical::{canonical, instruction_hash};
 use crate::cell::Cell;
 use crate::control;
 use crate::error::{Fault, Pointed, Refusal};
+use crate::idempotency::{self, Made};
 use crate::instruction_body::{InstructionBody, ServerPart};
 use crate::notices::{self, NoticeKind};
 use crate::room::Room;
@@ -51,10 +52,35 @@ pub async fn draft(
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::InstructionDraft, ResourceType::Instruction);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
+    }
     let drafted = make_draft(cell, &room, id, body, call.caller.principal.to_string())?;
     let entry = cell.administrative(call, operation, on);
-    let receipt = insert(cell, &room, &drafted, entry, Vec::new()).await?;
+    let (id, version, status) = (drafted.id, drafted.version, drafted.status);
+    let made = Made::Instruction { id, version, status };
+    let record = idempotency::record(cell, call, &room, made).await?;
+    let receipt = insert(cell, &room, &drafted, entry, record.into_iter().collect()).await?;
     Ok(Answer::stamped(drafted, &receipt))
+}
+
+/// A version as an answer of before said it.
+fn as_it_was(cell: &Cell, room: &Room, made: Made) -> Result<Instruction, Refusal> {
+    let (id, version, status) = match made {
+        Made::Instruction { id, version, status } => (id, version, status),
+        Made::Activation { id, version, second: true } => (id, version, InstructionStatus::Draft),
+        Made::Activation { id, version, second: false } => (id, version, InstructionStatus::Active),
+        _ => return Err(idempotency::other()),
+    };
+    let control = room.control();
+    let found = control.instructions.iter().find(|i| i.id == id && i.version == version);
+    let mut found = found.cloned().ok_or(Fault::NotFound)?;
+    found.status = status;
+    if let Made::Activation { second: false, .. } = made {
+        found.signature = Some(cell.sign_instruction(&found.hash));
+    }
+    Ok(found)
 }
 
 /// The draft of the next version, checked and hashed.
@@ -166,15 +192,8 @@ async fn commit(
         version: instruction.version,
         hash: Some(instruction.hash.clone()),
     });
-    let op = Op {
-        log: room.no,
-        entry: entry.finish()?,
-        otherwise: None,
-        asserted: None,
-        write: Some(write),
-    };
-    let (receipt, _, conflict) = cell.journal().commit_write(op).await?;
-    if conflict { Err(Fault::StateConflict.into()) } else { Ok(receipt) }
+    let (receipt, outcome) = cell.commit_write(room, entry, None, None, write).await?;
+    if outcome.is_conflict() { Err(Fault::StateConflict.into()) } else { Ok(receipt) }
 }
 
 /// Stores a version that is in force already: the built-in exit permit.
@@ -205,6 +224,13 @@ pub async fn activate(
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::InstructionActivate, ResourceType::Instruction);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let was = Box::new(as_it_was(cell, &room, made)?);
+        let waits = matches!(made, Made::Activation { second: true, .. });
+        let value = if waits { Activation::AwaitingSecond(was) } else { Activation::Active(was) };
+        return Ok(Answer { value, stamp });
+    }
     let control = room.control();
     let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
     let draft = versions.iter().find(|i| i.version == version).ok_or(Fault::NotFound)?;
@@ -221,7 +247,9 @@ pub async fn activate(
             // approvers stand in the row's seal and in the log.
             None => {
                 active.issuer.second_approver_id = Some(person);
-                let receipt = replace_body(cell, &room, &active, entry).await?;
+                let made = Made::Activation { id, version, second: true };
+                let record = idempotency::record(cell, call, &room, made).await?;
+                let receipt = replace_body(cell, &room, &active, entry, record).await?;
                 return Ok(Answer::stamped(Activation::AwaitingSecond(Box::new(active)), &receipt));
             }
             Some(first) if *first == person => return Err(Fault::StateConflict.into()),
@@ -239,7 +267,9 @@ pub async fn activate(
             .map(|i| status_change(cell, i, i.status, InstructionStatus::Superseded)),
     );
     writes.push(BumpState.into());
-    let receipt = commit(cell, &room, &active, entry, writes.into()).await?;
+    let made = Made::Activation { id, version, second: false };
+    let write = idempotency::beside(cell, call, &room, writes, made).await?;
+    let receipt = commit(cell, &room, &active, entry, write).await?;
     cell.reload(&room).await?;
     Ok(Answer::stamped(Activation::Active(Box::new(active)), &receipt))
 }
@@ -250,6 +280,7 @@ async fn replace_body(
     room: &Room,
     instruction: &Instruction,
     entry: EntryDraft,
+    with: Option<Write>,
 ) -> Result<CommittedReceipt, Refusal> {
     let scope = TenantScope(room.no);
     let rows = cell.data().list_instructions(scope).await?;
@@ -268,8 +299,9 @@ async fn replace_body(
         activated_at: None,
         body: Some(body),
     };
-    let write: Write = vec![write.into(), BumpState.into()].into();
-    let receipt = commit(cell, room, instruction, entry, write).await?;
+    let mut writes: Vec<Write> = vec![write.into(), BumpState.into()];
+    writes.extend(with);
+    let receipt = commit(cell, room, instruction, entry, writes.into()).await?;
     system::erase(room, &row.body.iter().map(|b| b.leaf).collect::<Vec<_>>()).await?;
     cell.reload(room).await?;
     Ok(receipt)
@@ -335,8 +367,17 @@ pub async fn change(
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (change.operation(), ResourceType::Instruction);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
+    }
     let entry = cell.administrative(call, operation, on);
-    let (changed, receipt) = change_with(cell, &room, id, change, entry, Vec::new()).await?;
+    let mut with = Vec::new();
+    if let Some((version, status)) = next_status(&room, id, change) {
+        let made = Made::Instruction { id, version, status };
+        with.extend(idempotency::record(cell, call, &room, made).await?);
+    }
+    let (changed, receipt) = change_with(cell, &room, id, change, entry, with).await?;
     Ok(Answer::stamped(changed, &receipt))
 }
 
@@ -356,6 +397,15 @@ pub async fn challenge(
     let (changed, receipt) =
         change_with(cell, &room, id, Change::Challenge, entry, vec![notice]).await?;
     Ok(Answer::stamped(changed, &receipt))
+}
+
+/// The version a change is about, and the status it gets.
+fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, InstructionStatus)> {
+    let control = room.control();
+    let mut versions = control.instructions.iter().filter(|i| i.id == id);
+    versions
+        .rfind(|i| change.apply(i.status).is_some())
+        .and_then(|i| Some((i.version, change.apply(i.status)?)))
 }
 
 async fn change_with(

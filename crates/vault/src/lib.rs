@@ -11,6 +11,7 @@ pub mod import;
 pub mod instructions;
 pub mod leads;
 pub mod log;
+pub mod log_key;
 pub mod notices;
 pub mod operations;
 pub mod recover;
@@ -25,6 +26,7 @@ mod cell;
 mod control;
 mod credential;
 mod cursor;
+mod denials;
 mod error;
 mod exit;
 mod gate;
@@ -38,15 +40,17 @@ mod publisher;
 mod restore;
 mod room;
 mod system;
+mod upkeep;
 
 pub use body::parse_body;
-pub use call::{Answer, Call, Outcome, Stamp};
+pub use call::{Act, Answer, Call, Outcome, Stamp};
 pub use cell::{Cell, CellParts, Readiness};
 pub use credential::{Credential, make_operator_key, operator_key_hash};
 pub use error::{Fault, Pointed, Question, Refusal};
 pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;
-pub use recover::{StartError, start};
+pub use recover::{StartError, start, start_restored};
+pub use restore::Restored;
 
 /// SHA-256 over method, path and body: what a request is recognised by.
 pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {

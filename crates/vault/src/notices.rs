@@ -9,6 +9,7 @@ use leadvault_store::{
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::idempotency::{self, Made};
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub enum NoticeKind {
     ImportQuarantined,
     /// The data store was put back from a copy.
     Restored,
+    /// The copy did not hold every version of an instruction that was activated: what those prohibited is
+    /// not prohibited any more.
+    InstructionsLost,
 }
 
 impl NoticeKind {
@@ -31,6 +35,7 @@ impl NoticeKind {
             Self::TenantState => "tenant_state",
             Self::ImportQuarantined => "import_quarantined",
             Self::Restored => "restored",
+            Self::InstructionsLost => "instructions_lost",
         }
     }
 }
@@ -96,7 +101,13 @@ pub async fn acknowledge(cell: &Cell, call: &Call, id: NoticeId) -> Outcome<()> 
     let roles = [Role::Controller];
     cell.require_role(&room, call, &roles, LogOperation::ConfigChange, ResourceType::Tenant)
         .await?;
-    match cell.data().apply(TenantScope(room.no), AcknowledgeNotice { id }).await? {
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if turn.again().is_some() {
+        return Ok(Answer::plain(()));
+    }
+    let write = AcknowledgeNotice { id };
+    let write = idempotency::beside(cell, call, &room, write, Made::Notice { id }).await?;
+    match cell.data().apply(TenantScope(room.no), write).await? {
         Written::Conflict(_) => Err(Fault::NotFound.into()),
         _ => Ok(Answer::plain(())),
     }

@@ -1,14 +1,14 @@
 //! The publisher: behind the commit, writes entry bundles, hash tiles and signed checkpoints as immutable
 //! files (protocols.md 2.3). At most one checkpoint a second and log; never in the acknowledging path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use leadvault_domain::TenantNo;
 use leadvault_ledger::publish::Tail;
 use leadvault_ledger::tree::Frontier;
-use leadvault_store::{LogTreeRow, TenantScope, UpsertLogTree};
+use leadvault_store::{LogHeadRow, LogTreeRow, TenantScope, UpsertLogTree, VKEY};
 use tokio::sync::{Mutex, watch};
 
 use crate::cell::Cell;
@@ -25,12 +25,15 @@ const ENTRIES_MAX: u64 = 4_096;
 #[derive(Debug)]
 pub(crate) struct Publisher {
     tails: Mutex<HashMap<TenantNo, Tail>>,
+    /// Logs whose file `vkey` says the present keys.
+    vkeys: Mutex<HashSet<TenantNo>>,
     sizes: watch::Sender<HashMap<TenantNo, u64>>,
 }
 
 impl Publisher {
     pub(crate) fn new() -> Self {
-        Self { tails: Mutex::new(HashMap::new()), sizes: watch::channel(HashMap::new()).0 }
+        let (tails, vkeys) = (Mutex::default(), Mutex::default());
+        Self { tails, vkeys, sizes: watch::channel(HashMap::new()).0 }
     }
 
     /// Sets where a log stands in its files, when the cell starts.
@@ -96,6 +99,7 @@ async fn advance(cell: &Cell, log: TenantNo, tail: &mut Tail) -> Result<bool, Re
     let committed = cell.data().find_log_size(scope).await?;
     let owner = cell.log_owner(log)?;
     let origin = cell.origin(log)?;
+    write_vkey(cell, log).await?;
     let mut at = from;
     while at < committed {
         let to = committed.min(at.saturating_add(ENTRIES_MAX));
@@ -115,10 +119,45 @@ async fn advance(cell: &Cell, log: TenantNo, tail: &mut Tail) -> Result<bool, Re
             checkpoint: String::from_utf8(checkpoint.bytes).ok(),
         };
         cell.data().apply(scope, UpsertLogTree { row }).await?;
+        let (size, root) = (plan.tail.frontier().size(), plan.tail.frontier().root());
+        cell.parts().key_store.raise_log_head(owner, LogHeadRow { size, root }).await?;
         *tail = plan.tail;
         at = to;
     }
     Ok(committed > from)
+}
+
+/// Writes the verifier keys beside the log, once for each start and rotation.
+async fn write_vkey(cell: &Cell, log: TenantNo) -> Result<(), Refusal> {
+    let mut written = cell.publisher().vkeys.lock().await;
+    if written.contains(&log) {
+        return Ok(());
+    }
+    let text = cell.parts().log_keys.vkey_file(&cell.origin(log)?, cell.clock().now());
+    cell.parts().log_files.replace(cell.log_owner(log)?, VKEY, text.into_bytes()).await?;
+    written.insert(log);
+    Ok(())
+}
+
+/// Signs the present checkpoint of a log once more, and writes its verifier keys: after a rotation both say
+/// the new key too.
+///
+/// # Errors
+/// What store and files say.
+pub(crate) async fn sign_again(cell: &Cell, log: TenantNo) -> Result<(), Refusal> {
+    let publisher = cell.publisher();
+    publisher.vkeys.lock().await.remove(&log);
+    write_vkey(cell, log).await?;
+    let tails = publisher.tails.lock().await;
+    let Some(tail) = tails.get(&log).filter(|tail| tail.frontier().size() > 0) else {
+        return Ok(());
+    };
+    let origin = cell.origin(log)?;
+    let text = tail.checkpoint(&origin).to_string();
+    let note = cell.parts().log_keys.sign_note(&origin, &text, cell.clock().now());
+    let note = note.map_err(|_| Fault::Internal("checkpoint"))?.into_bytes();
+    cell.parts().log_files.publish(cell.log_owner(log)?, Vec::new(), note).await?;
+    Ok(())
 }
 
 /// The bytes of entries `from..to` of a log.

@@ -7,18 +7,17 @@ use std::sync::Arc;
 use leadvault_domain::{TenantId, TenantNo, TenantState};
 use leadvault_keys::{KeyError, sweep_unborn};
 use leadvault_ledger::tile::{bundle_path, decode_bundle};
-use leadvault_ledger::{
-    Checkpoint, Entry, EntryView, LogOperation, LogSource, OPERATOR_LOG, ResourceType, Vkey,
-};
+use leadvault_ledger::{Checkpoint, Entry, EntryView, LogOperation, LogSource, OPERATOR_LOG, Vkey};
 use leadvault_store::{AppendBundle, TenantScope};
 
 use crate::cell::{Cell, CellParts};
 use crate::control;
 use crate::error::{Fault, Refusal};
 use crate::leads::erase;
-use crate::operator;
 use crate::publisher;
+use crate::restore::{self, Restored};
 use crate::room::Room;
+use crate::upkeep;
 
 /// Entries in a bundle (C2SP tlog-tiles).
 const BUNDLE_WIDTH: u64 = 256;
@@ -75,13 +74,38 @@ fn refused(error: KeyError) -> StartError {
 /// [`StartError::Refused`] where starting would break a promise; nothing was changed then but logs that
 /// were brought up.
 pub async fn start(parts: CellParts) -> Result<Arc<Cell>, StartError> {
+    start_from(parts, None).await.map(|(cell, _)| cell)
+}
+
+/// As [`start`], right after the data store was put back from a copy: every tenant is reconciled, also one
+/// whose log the copy held whole, and the copy is named in its log. When this returns, every log is
+/// published up to there.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_restored(
+    parts: CellParts,
+    backup: &str,
+) -> Result<(Arc<Cell>, Vec<Restored>), StartError> {
+    let (cell, restored) = start_from(parts, Some(backup)).await?;
+    for log in cell.rooms().iter().map(|room| room.no).chain([OPERATOR_LOG]) {
+        publisher::publish(&cell, log).await?;
+    }
+    Ok((cell, restored))
+}
+
+async fn start_from(
+    parts: CellParts,
+    backup: Option<&str>,
+) -> Result<(Arc<Cell>, Vec<Restored>), StartError> {
     let cell = Arc::new(Cell::new(parts));
     bring_up(&cell, OPERATOR_LOG).await?;
     let tenants = cell.data().list_tenants().await?;
     let known: HashSet<TenantId> = tenants.iter().map(|t| t.id).collect();
     sweep_unknown(&cell, &known).await?;
+    let mut restored = Vec::new();
     for tenant in tenants {
-        open_tenant(&cell, tenant.id, tenant.no, tenant.state).await?;
+        restored.extend(open_tenant(&cell, tenant.id, tenant.no, tenant.state, backup).await?);
     }
     tokio::spawn(publisher::run(Arc::clone(&cell)));
     cell.journal().dirty().mark(cell.rooms().iter().map(|r| r.no).chain([OPERATOR_LOG]));
@@ -89,15 +113,23 @@ pub async fn start(parts: CellParts) -> Result<Arc<Cell>, StartError> {
         erase::resume(&cell, &room).await?;
     }
     crate::jobs::resume(&cell).await?;
-    Ok(cell)
+    tokio::spawn(upkeep::run(Arc::clone(&cell)));
+    Ok((cell, restored))
 }
 
-/// Slots of tenants that were never born: a crash between keys and rows.
+/// Slots of tenants that were never born: a crash between keys and rows. One whose key store is whole was
+/// made after the copy that was put back; its keys and its log stay where they are.
 async fn sweep_unknown(cell: &Cell, known: &HashSet<TenantId>) -> Result<(), StartError> {
     let slots = cell.parts().slot.list().await.map_err(|e| Fault::from(KeyError::from(e)))?;
     for tenant in slots {
         if !known.contains(&tenant) {
-            sweep_unborn(&cell.parts().services, tenant).await.map_err(refused)?;
+            match sweep_unborn(&cell.parts().services, tenant).await {
+                Ok(_) => {}
+                Err(KeyError::TenantExists(_)) => {
+                    tracing::warn!(tenant = %tenant, "the data store does not know this tenant");
+                }
+                Err(error) => return Err(refused(error)),
+            }
         }
     }
     Ok(())
@@ -108,24 +140,34 @@ async fn open_tenant(
     id: TenantId,
     no: TenantNo,
     state: TenantState,
-) -> Result<(), StartError> {
+    backup: Option<&str>,
+) -> Result<Option<Restored>, StartError> {
     cell.parts().log_keys.add_log(no, id);
     // The room is needed to find the log's files; its keys come after the log is whole.
     let bare = Room::new(id, no, None, control::load_with(cell, id, no, None).await?);
     cell.put_room(Arc::new(bare));
-    let restored = bring_up(cell, no).await?;
+    let behind = bring_up(cell, no).await?;
     if state == TenantState::Closed {
-        return Ok(());
+        return Ok(None);
+    }
+    if let Some(from) = behind
+        && restore::close_if_shredded(cell, no, from).await?
+    {
+        let closed = Room::new(id, no, None, control::load_with(cell, id, no, None).await?);
+        cell.put_room(Arc::new(closed));
+        return Ok(None);
     }
     let logged = last_forgotten_epoch(cell, no).await?;
     let keys = cell.open_keys(id, no, logged).await.map_err(refused)?;
     let room = Room::load(cell, id, no, Some(keys)).await?;
     let room = Arc::new(room);
     cell.put_room(Arc::clone(&room));
-    if let Some(from) = restored {
-        crate::restore::after(cell, &room, from).await?;
-    }
-    Ok(())
+    let from = match (behind, backup) {
+        (Some(from), _) => from,
+        (None, Some(_)) => cell.data().find_log_size(TenantScope(no)).await?,
+        (None, None) => return Ok(None),
+    };
+    restore::after(cell, &room, from, backup).await.map(Some)
 }
 
 /// Compares a log in the database with its files. A shorter database gets the missing entries from the
@@ -133,7 +175,19 @@ async fn open_tenant(
 async fn bring_up(cell: &Cell, log: TenantNo) -> Result<Option<u64>, StartError> {
     let files = cell.log_dir(log)?;
     let note = files.read("checkpoint").map_err(|_| Fault::NotReady)?;
+    let head = cell.parts().key_store.find_log_head(cell.log_owner(log)?).await?;
     let Some(note) = note else {
+        let size = cell.data().find_log_size(TenantScope(log)).await?;
+        if let Some(head) = head.filter(|head| head.size > size) {
+            return Err(StartError::Refused {
+                code: "log_behind_checkpoint",
+                detail: format!(
+                    "log {}: its files are gone, the database has {size} entries, {} were published",
+                    cell.origin(log)?,
+                    head.size
+                ),
+            });
+        }
         cell.publisher().begin(log, leadvault_ledger::publish::Tail::default()).await;
         return Ok(None);
     };
@@ -153,6 +207,12 @@ async fn bring_up(cell: &Cell, log: TenantNo) -> Result<Option<u64>, StartError>
         .map_err(|_| behind("its files do not lead to the checkpoint"))?;
     if tail.frontier().root() != published.root {
         return Err(behind("its files do not lead to the checkpoint"));
+    }
+    if let Some(head) = head
+        && (head.size > published.size.max(size)
+            || (head.size == published.size && head.root != published.root))
+    {
+        return Err(behind("a later checkpoint than its files have was published"));
     }
     if !agrees(cell, log, size.min(published.size)).await? {
         return Err(behind("the database holds other entries than its files"));
@@ -238,20 +298,4 @@ async fn last_forgotten_epoch(cell: &Cell, log: TenantNo) -> Result<u32, StartEr
         to = from;
     }
     Ok(0)
-}
-
-/// Records that a log was brought up after its database was put back.
-///
-/// # Errors
-/// What the journal says.
-pub(crate) async fn record_restore(
-    cell: &Cell,
-    room: &Room,
-    from: u64,
-    to: u64,
-) -> Result<(), Refusal> {
-    let entry = operator::entry(cell, LogOperation::Restore, ResourceType::Backup)
-        .own_number("from_size", from)
-        .own_number("to_size", to);
-    cell.commit(room, entry, None).await.map(|_| ())
 }

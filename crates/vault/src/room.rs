@@ -4,6 +4,7 @@
 //! that generation (protocols.md 4), so a stale cache can delay a call but never let it through.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -17,6 +18,7 @@ use leadvault_store::Sealed;
 
 use crate::cell::Cell;
 use crate::control;
+use crate::denials::Denials;
 use crate::error::{Fault, Refusal};
 use crate::import::job::KnownImports;
 
@@ -112,6 +114,12 @@ pub(crate) struct Room {
     pub(crate) no: TenantNo,
     /// Its keys; the ring inside is empty while they are suspended.
     pub(crate) keys: Option<TenantKeys>,
+    /// Keys of leads that left the key ring since the last `stats`.
+    pub(crate) released: AtomicU64,
+    /// Unwraps of the root that `stats` have said.
+    pub(crate) unwraps_told: AtomicU64,
+    /// What was denied in the running second.
+    pub(crate) denials: Arc<Denials>,
     control: ArcSwap<Control>,
     calls: Mutex<HashMap<InstructionId, HourCount>>,
     imports: Mutex<KnownImports>,
@@ -136,6 +144,9 @@ impl Room {
             id,
             no,
             keys,
+            released: AtomicU64::new(0),
+            unwraps_told: AtomicU64::new(0),
+            denials: Arc::default(),
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),
             imports: Mutex::new(KnownImports::new()),

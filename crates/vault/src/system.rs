@@ -92,7 +92,33 @@ pub(crate) async fn erase(room: &Room, leaves: &[u32]) -> Result<(), Refusal> {
     if leaves.is_empty() {
         return Ok(());
     }
-    let ranges = leaves.iter().map(|l| LeafRange::single(leaf(*l))).collect();
-    room.keys()?.advance(Change::Puncture(ranges)).await?;
+    room.keys()?.advance(Change::Puncture(ranges(leaves))).await?;
     Ok(())
+}
+
+/// Leaves as ranges; those that lie side by side are one.
+fn ranges(leaves: &[u32]) -> Vec<LeafRange> {
+    let mut leaves = leaves.to_vec();
+    leaves.sort_unstable();
+    let mut ranges: Vec<LeafRange> = Vec::new();
+    for no in leaves {
+        match ranges.last_mut() {
+            Some(last) if last.end == u64::from(no) => last.end += 1,
+            Some(last) if last.end > u64::from(no) => {}
+            _ => ranges.push(LeafRange::single(leaf(no))),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_side_by_side_are_one_range() {
+        let found: Vec<_> = ranges(&[9, 3, 4, 4, 5]).iter().map(|r| (r.first, r.end)).collect();
+        assert_eq!(found, [(3, 6), (9, 10)]);
+        assert!(ranges(&[]).is_empty());
+    }
 }

@@ -7,10 +7,11 @@ use leadvault_domain::{Agreement, KeyState, Role, TenantId, TenantState};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{BumpState, TenantScope, UpdateTenantMeta, UpdateTenantState, Write};
 
-use crate::call::{Answer, Call, Outcome};
+use crate::call::{Act, Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::control::TenantFacts;
 use crate::error::{Fault, Refusal};
+use crate::idempotency::{self, Made};
 use crate::leads::erase;
 use crate::notices::{self, NoticeKind};
 use crate::operator;
@@ -109,6 +110,10 @@ pub async fn suspend_keys(cell: &Cell, call: &Call) -> Outcome<KeyState> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::KeySuspend, ResourceType::Key);
     cell.require_role(&room, call, &CONTROLLER, operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((_, stamp)) = turn.again() {
+        return Ok(Answer { value: KeyState::Disabled, stamp });
+    }
     let stamp = set_key_state(cell, call, &room, KeyState::Disabled, operation).await?;
     room.keys()?.purge();
     Ok(Answer { value: KeyState::Disabled, stamp: Some(stamp) })
@@ -122,6 +127,10 @@ pub async fn resume_keys(cell: &Cell, call: &Call) -> Outcome<KeyState> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::KeyResume, ResourceType::Key);
     cell.require_role(&room, call, &CONTROLLER, operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((_, stamp)) = turn.again() {
+        return Ok(Answer { value: KeyState::Active, stamp });
+    }
     room.keys()?.resume().await?;
     let stamp = set_key_state(cell, call, &room, KeyState::Active, operation).await?;
     erase::resume(cell, &room).await?;
@@ -140,7 +149,9 @@ async fn set_key_state(
     }
     let entry = cell.administrative(call, operation, ResourceType::Key);
     let update = UpdateTenantState { state: room.control().state, key_state };
-    let write: Write = vec![update.into(), BumpState.into()].into();
+    let writes: Vec<Write> = vec![update.into(), BumpState.into()];
+    let made = Made::KeyState { state: key_state };
+    let write = idempotency::beside(cell, call, room, writes, made).await?;
     let (receipt, _) = cell.commit_write(room, entry, None, None, write).await?;
     cell.reload(room).await?;
     Ok((&receipt).into())
@@ -154,11 +165,17 @@ pub async fn close(cell: &Cell, call: &Call) -> Outcome<TenantState> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::TenantState, ResourceType::Tenant);
     cell.require_role(&room, call, &CONTROLLER, operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((_, stamp)) = turn.again() {
+        return Ok(Answer { value: TenantState::Closing, stamp });
+    }
     if !matches!(room.control().state, TenantState::Active | TenantState::Restricted) {
         return Err(Fault::StateConflict.into());
     }
+    let made = Made::TenantState { state: TenantState::Closing };
+    let record = idempotency::record(cell, call, &room, made).await?;
     let entry = cell.administrative(call, operation, on).resource_id(room.id);
-    let receipt = set_state(cell, &room, TenantState::Closing, entry).await?;
+    let receipt = set_state(cell, &room, TenantState::Closing, entry, record).await?;
     Ok(Answer::stamped(TenantState::Closing, &receipt))
 }
 
@@ -168,10 +185,15 @@ pub async fn close(cell: &Cell, call: &Call) -> Outcome<TenantState> {
 /// [`Fault::NotFound`]; [`Fault::StateConflict`].
 pub async fn set_state_by_operator(
     cell: &Cell,
+    act: &Act,
     tenant: TenantId,
     state: TenantState,
 ) -> Outcome<TenantState> {
     let room = cell.room_of(tenant)?;
+    let turn = idempotency::begin_act(cell, act, &[Arc::clone(&room)]).await?;
+    if let Some((_, stamp)) = turn.again() {
+        return Ok(Answer { value: state, stamp });
+    }
     let allowed = matches!(
         (room.control().state, state),
         (TenantState::Active, TenantState::Restricted)
@@ -180,8 +202,15 @@ pub async fn set_state_by_operator(
     if !allowed {
         return Err(Fault::StateConflict.into());
     }
+    let record = match &room.keys {
+        Some(keys) => idempotency::record_act(cell, act, keys, Made::TenantState { state }).await?,
+        None => None,
+    };
     let entry = operator::entry(cell, LogOperation::TenantState, ResourceType::Tenant);
-    let receipt = set_state(cell, &room, state, entry.resource_id(tenant)).await?;
+    let entry = entry.resource_id(tenant);
+    let receipt = set_state(cell, &room, state, entry.clone(), record).await?;
+    let entry = entry.tenant(Some(tenant)).own_text("state", state.as_str());
+    operator::record(cell, entry).await?;
     Ok(Answer::stamped(state, &receipt))
 }
 
@@ -190,15 +219,16 @@ async fn set_state(
     room: &Room,
     state: TenantState,
     entry: leadvault_ledger::EntryDraft,
+    record: Option<Write>,
 ) -> Result<leadvault_ledger::CommittedReceipt, Refusal> {
     let key_state = room.control().key_state;
     let entry = entry.own_text("state", state.as_str());
-    let write: Write = vec![
+    let mut writes: Vec<Write> = vec![
         UpdateTenantState { state, key_state }.into(),
         notices::write(cell, NoticeKind::TenantState)?,
-    ]
-    .into();
-    let (receipt, _) = cell.commit_write(room, entry, None, None, write).await?;
+    ];
+    writes.extend(record);
+    let (receipt, _) = cell.commit_write(room, entry, None, None, Write::from(writes)).await?;
     cell.reload(room).await?;
     Ok(receipt)
 }

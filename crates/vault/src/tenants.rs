@@ -8,17 +8,20 @@
 use std::sync::Arc;
 
 use leadvault_crypto::age;
-use leadvault_domain::{Agreement, Country, KeyState, Region, Sensitive, TenantId, TenantState};
+use leadvault_domain::{
+    Agreement, ApiKeyId, Country, KeyState, Region, Sensitive, TenantId, TenantState,
+};
 use leadvault_keys::TenantKeys;
 use leadvault_ledger::{LogOperation, Op, ResourceType};
-use leadvault_store::{InsertTenant, TenantRow};
+use leadvault_store::{InsertTenant, TenantRow, TenantScope, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys;
-use crate::call::{Answer, Call, Outcome};
+use crate::call::{Act, Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::control::TenantFacts;
 use crate::error::{Fault, Pointed, Refusal};
+use crate::idempotency::{self, Made};
 use crate::operator;
 use crate::room::Room;
 use crate::system;
@@ -67,9 +70,9 @@ pub struct MadeTenant {
     /// Verifier key of its log.
     pub vkey: String,
     /// Its first key, of role controller.
-    pub key: leadvault_domain::ApiKeyId,
-    /// Shown once.
-    pub secret: Sensitive<String>,
+    pub key: ApiKeyId,
+    /// Shown once: absent where a repeated request is answered again.
+    pub secret: Option<Sensitive<String>>,
 }
 
 /// A tenant as it sees itself.
@@ -147,7 +150,12 @@ pub(crate) fn check_recipient(recipient: Option<&str>, at: &str, wrong: &mut Vec
 ///
 /// # Errors
 /// [`Fault::Invalid`] with every place that is wrong.
-pub async fn create(cell: &Cell, new: NewTenant) -> Result<MadeTenant, Refusal> {
+pub async fn create(cell: &Cell, act: &Act, new: NewTenant) -> Result<MadeTenant, Refusal> {
+    let turn = idempotency::begin_act(cell, act, &cell.rooms()).await?;
+    if let Some((made, _)) = turn.again() {
+        let Made::Tenant { id, key } = made else { return Err(idempotency::other()) };
+        return made_before(cell, id, key).await;
+    }
     new.check(cell)?;
     let id = TenantId::make(cell.clock(), cell.entropy())?;
     let no = cell.data().reserve_tenant_no().await?;
@@ -173,27 +181,45 @@ pub async fn create(cell: &Cell, new: NewTenant) -> Result<MadeTenant, Refusal> 
         meta: Some(sealed_name),
     };
     let entry = operator::entry(cell, LogOperation::TenantCreate, ResourceType::Tenant);
+    let key = ApiKeyId::make(cell.clock(), cell.entropy())?;
+    let mut writes: Vec<Write> = vec![InsertTenant { row }.into()];
+    writes.extend(idempotency::record_act(cell, act, &keys, Made::Tenant { id, key }).await?);
     let op = Op {
         log: no,
         entry: entry.clone().resource_id(id).finish()?,
         otherwise: None,
         asserted: None,
-        write: Some(InsertTenant { row }.into()),
+        write: Some(writes.into()),
     };
     cell.journal().commit_write(op).await?;
+    cell.fail_point("tenant.created");
     operator::record(cell, entry.tenant(Some(id)).resource_id(id)).await?;
     let room = Arc::new(Room::load(cell, id, no, Some(keys)).await?);
     cell.put_room(Arc::clone(&room));
-    let made = api_keys::first_key(cell, &room).await?;
+    let secret = api_keys::first_key(cell, &room, key).await?.secret;
+    Ok(made_of(cell, id, key, secret))
+}
+
+/// The tenant that this very request made before. A crash may have come before its first key, which is
+/// then made now.
+async fn made_before(cell: &Cell, id: TenantId, key: ApiKeyId) -> Result<MadeTenant, Refusal> {
+    let room = cell.room_of(id)?;
+    let secret = match cell.data().find_api_key(TenantScope(room.no), key).await? {
+        Some(_) => None,
+        None => api_keys::first_key(cell, &room, key).await?.secret,
+    };
+    Ok(made_of(cell, id, key, secret))
+}
+
+fn made_of(
+    cell: &Cell,
+    id: TenantId,
+    key: ApiKeyId,
+    secret: Option<Sensitive<String>>,
+) -> MadeTenant {
     let origin = cell.parts().log_keys.origin(Some(id));
-    Ok(MadeTenant {
-        id,
-        region: cell.region().clone(),
-        vkey: cell.parts().log_keys.vkey(&origin),
-        origin,
-        key: made.id,
-        secret: made.secret,
-    })
+    let vkey = cell.parts().log_keys.vkey(&origin);
+    MadeTenant { id, region: cell.region().clone(), vkey, origin, key, secret }
 }
 
 /// The tenant as its own key sees it.

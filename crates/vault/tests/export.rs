@@ -14,7 +14,7 @@ use leadvault_ledger::LogKeys;
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::leads::LeadDoc;
 use leadvault_vault::{
-    Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
+    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
     operations, parse_body, tenants,
 };
 use serde_json::{Value, json};
@@ -108,8 +108,9 @@ impl World {
             "export_recipient": identity.recipient().to_string(),
         });
         let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
-        let made = tenants::create(&cell, tenant).await.unwrap();
-        let caller = match cell.authenticate(made.secret.expose()).await.unwrap() {
+        let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
+        let made = tenants::create(&cell, &act, tenant).await.unwrap();
+        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
             Credential::Tenant(caller) => *caller,
             Credential::Operator => panic!("a tenant's key"),
         };

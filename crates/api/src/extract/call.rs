@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::Method;
 use axum::http::request::Parts;
 use leadvault_domain::{Caller, RequestId, Sensitive};
-use leadvault_vault::{Call, Credential, Fault, fingerprint};
+use leadvault_vault::{Act, Call, Credential, Fault, fingerprint};
 
 use super::credential::Shown;
 use super::headers;
@@ -21,9 +22,9 @@ static ROUTES: LazyLock<BTreeSet<String>> =
 #[derive(Debug)]
 pub(crate) struct TenantCall(pub(crate) Call);
 
-/// A call by the operator's key, without a JSON body. The key is one, so nothing is to be told of it.
+/// A call by the operator's key, without a JSON body.
 #[derive(Debug)]
-pub(crate) struct OperatorCall;
+pub(crate) struct OperatorCall(pub(crate) Act);
 
 impl<S: Send + Sync> FromRequestParts<S> for TenantCall {
     type Rejection = Problem;
@@ -37,7 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OperatorCall {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(operator_call(parts)?)
+        Ok(Self(operator_call(parts, &[])?))
     }
 }
 
@@ -50,22 +51,31 @@ pub(super) fn tenant_call(parts: &Parts, body: &[u8]) -> Result<Call, Fault> {
         request: request_id(parts)?,
         idempotency_key: idempotency_key(parts)?,
         route: route(parts)?,
-        fingerprint: fingerprint(&[
-            parts.method.as_str().as_bytes(),
-            b" ",
-            parts.uri.path().as_bytes(),
-            b"\n",
-            body,
-        ]),
+        fingerprint: fingerprint_of(parts, body),
     })
 }
 
-/// The operator's call.
-pub(super) fn operator_call(parts: &Parts) -> Result<OperatorCall, Fault> {
+/// The operator's call with these bytes as its body.
+pub(super) fn operator_call(parts: &Parts, body: &[u8]) -> Result<Act, Fault> {
+    operator(parts)?;
+    Ok(Act {
+        idempotency_key: idempotency_key(parts)?,
+        route: route(parts)?,
+        fingerprint: fingerprint_of(parts, body),
+    })
+}
+
+/// Lets the operator's key pass.
+pub(super) fn operator(parts: &Parts) -> Result<(), Fault> {
     match credential(parts)?.as_ref() {
-        Credential::Operator => Ok(OperatorCall),
+        Credential::Operator => Ok(()),
         Credential::Tenant(_) => Err(Fault::RoleInsufficient),
     }
+}
+
+fn fingerprint_of(parts: &Parts, body: &[u8]) -> [u8; 32] {
+    let (method, path) = (parts.method.as_str().as_bytes(), parts.uri.path().as_bytes());
+    fingerprint(&[method, b" ", path, b"\n", body])
 }
 
 /// The tenant's caller. The operator's key reads no tenant content, whatever the route.
@@ -85,7 +95,11 @@ fn request_id(parts: &Parts) -> Result<RequestId, Fault> {
     parts.extensions.get().copied().ok_or(Fault::Internal("request_without_id"))
 }
 
+/// Only POST and PATCH are repeated under a key; the other methods are idempotent as they are (RFC 9110).
 fn idempotency_key(parts: &Parts) -> Result<Option<Sensitive<String>>, Fault> {
+    if !matches!(parts.method, Method::POST | Method::PATCH) {
+        return Ok(None);
+    }
     headers::idempotency_key(&parts.headers)
 }
 

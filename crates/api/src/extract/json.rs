@@ -7,10 +7,10 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use leadvault_vault::{Call, Fault};
+use leadvault_vault::{Act, Call, Fault};
 use serde::de::DeserializeOwned;
 
-use super::call::{caller, operator_call, tenant_call};
+use super::call::{caller, operator, operator_call, tenant_call};
 use super::members;
 use crate::problem::Problem;
 
@@ -35,7 +35,12 @@ pub(crate) struct TenantPatch<T> {
 
 /// The operator's call with an `application/json` body.
 #[derive(Debug)]
-pub(crate) struct OperatorJson<T>(pub(crate) T);
+pub(crate) struct OperatorJson<T> {
+    /// The call.
+    pub(crate) act: Act,
+    /// The body.
+    pub(crate) body: T,
+}
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -63,10 +68,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OperatorJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        operator_call(&parts)?;
+        operator(&parts)?;
         media_type(&parts.headers, JSON)?;
+        let head = parts.clone();
         let bytes = read(Request::from_parts(parts, body), state).await?;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self { act: operator_call(&head, &bytes)?, body: parse(&bytes)? })
     }
 }
 

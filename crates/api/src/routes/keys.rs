@@ -128,10 +128,10 @@ impl From<KeyView> for Key {
 /// A key whose secret is shown this once.
 #[derive(Serialize, ToSchema)]
 struct KeyMade {
-    /// The bearer token. It is not stored and not shown again.
+    /// The bearer token. It is not stored and not shown again: null where a repeated request is answered.
     #[serde(serialize_with = "show_once")]
-    #[schema(value_type = String, example = "lv_live_…")]
-    secret: Sensitive<String>,
+    #[schema(value_type = Option<String>, required = true, example = "lv_live_…")]
+    secret: Option<Sensitive<String>>,
     /// The key.
     #[serde(flatten)]
     key: Key,

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use leadvault_domain::{Agreement, KeyState, TenantId, TenantState};
-use leadvault_vault::{shred, tenant_settings};
+use leadvault_vault::{Act, shred, tenant_settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -136,10 +136,10 @@ async fn shred_tenant(
     responses((status = 200, body = TenantStateView), (status = 409, response = Refused)))]
 async fn restrict_tenant(
     State(state): State<ApiState>,
-    _: OperatorCall,
+    OperatorCall(act): OperatorCall,
     Path(id): Path<TenantId>,
 ) -> Handled {
-    give_state(&state, id, TenantState::Restricted).await
+    give_state(&state, &act, id, TenantState::Restricted).await
 }
 
 /// Lifts the restriction of a tenant.
@@ -148,13 +148,13 @@ async fn restrict_tenant(
     responses((status = 200, body = TenantStateView), (status = 409, response = Refused)))]
 async fn reactivate_tenant(
     State(state): State<ApiState>,
-    _: OperatorCall,
+    OperatorCall(act): OperatorCall,
     Path(id): Path<TenantId>,
 ) -> Handled {
-    give_state(&state, id, TenantState::Active).await
+    give_state(&state, &act, id, TenantState::Active).await
 }
 
-async fn give_state(state: &ApiState, id: TenantId, given: TenantState) -> Handled {
-    let done = tenant_settings::set_state_by_operator(&state.cell, id, given).await?;
+async fn give_state(state: &ApiState, act: &Act, id: TenantId, given: TenantState) -> Handled {
+    let done = tenant_settings::set_state_by_operator(&state.cell, act, id, given).await?;
     Reply::ok(done, |state| TenantStateView { id, state })
 }

@@ -135,10 +135,10 @@ struct FirstKey {
     /// Its id.
     #[schema(example = "key_01kb0000000000000000000000")]
     id: String,
-    /// The bearer token. It is not stored and not shown again.
+    /// The bearer token. It is not stored and not shown again: null where a repeated request is answered.
     #[serde(serialize_with = "show_once")]
-    #[schema(value_type = String, example = "lv_live_…")]
-    secret: Sensitive<String>,
+    #[schema(value_type = Option<String>, required = true, example = "lv_live_…")]
+    secret: Option<Sensitive<String>>,
     /// What it may do.
     #[schema(example = "controller")]
     role: &'static str,
@@ -146,10 +146,13 @@ struct FirstKey {
 
 /// Writes a new secret into the one answer that shows it.
 pub(super) fn show_once<S: Serializer>(
-    secret: &Sensitive<String>,
+    secret: &Option<Sensitive<String>>,
     s: S,
 ) -> Result<S::Ok, S::Error> {
-    s.serialize_str(secret.expose())
+    match secret {
+        Some(secret) => s.serialize_some(secret.expose()),
+        None => s.serialize_none(),
+    }
 }
 
 impl From<MadeTenant> for TenantMade {
@@ -250,9 +253,9 @@ struct TenantLine {
     request_body = TenantDraft, responses((status = 201, body = TenantMade)))]
 async fn create_tenant(
     State(state): State<ApiState>,
-    OperatorJson(body): OperatorJson<TenantDraft>,
+    OperatorJson { act, body }: OperatorJson<TenantDraft>,
 ) -> Handled {
-    let made = tenants::create(&state.cell, body.into()).await?;
+    let made = tenants::create(&state.cell, &act, body.into()).await?;
     Reply::created(Answer::plain(made), TenantMade::from)
 }
 

@@ -133,6 +133,7 @@ pub(crate) async fn a_later_conflict_undoes_the_parts_before_it(cell: &TestCell)
             status: 201,
             created_at: NOW,
             expires_at: NOW.plus_seconds(60),
+            index: None,
             answer: None,
         },
     };

@@ -159,6 +159,7 @@ pub(crate) async fn a_used_idempotency_key_tells_what_it_was_used_for(cell: &Tes
         status: 201,
         created_at: NOW,
         expires_at: later(10),
+        index: None,
         answer: Some(sealed(5)),
     };
     done(&cell.data, scope, InsertReplay { row: row.clone() }).await;
@@ -166,8 +167,15 @@ pub(crate) async fn a_used_idempotency_key_tells_what_it_was_used_for(cell: &Tes
     let other = InsertReplay { row: ReplayRow { body: [3; 32], ..row.clone() } };
     let used = apply(&cell.data, scope, other).await;
     assert_eq!(used, Outcome::Conflict(Conflict::Replayed(Box::new(row.clone()))));
+    assert_eq!(cell.data.list_replay_leaves(scope, later(9)).await, Ok(Vec::new()));
+    assert_eq!(cell.data.list_replay_leaves(scope, later(10)).await, Ok(vec![sealed(5).leaf]));
+    let beside = InsertReplay { row: ReplayRow { key: [4; 32], ..row.clone() } };
+    append(&cell.data, vec![write(scope, "beside", beside)]).await;
+    let found = cell.data.find_replay(scope, [4; 32]).await.unwrap().unwrap();
+    assert_eq!(found.index, Some(1), "the entry beside it");
+    done(&cell.data, scope, InsertReplay { row: ReplayRow { key: [5; 32], ..found } }).await;
     assert_eq!(apply(&cell.data, scope, DeleteReplays { now: later(9) }).await, Outcome::Count(0));
-    assert_eq!(apply(&cell.data, scope, DeleteReplays { now: later(10) }).await, Outcome::Count(1));
+    assert_eq!(apply(&cell.data, scope, DeleteReplays { now: later(10) }).await, Outcome::Count(3));
     assert_eq!(cell.data.find_replay(scope, row.key).await, Ok(None));
 }
 

@@ -105,11 +105,6 @@ impl Asked {
         Named { id: self.instruction, version: Some(self.version) }
     }
 
-    /// What the request that started it is recognised by.
-    pub(crate) fn fingerprint(&self) -> [u8; 32] {
-        self.fingerprint
-    }
-
     /// The purpose it was allowed for.
     pub(crate) fn purpose(&self) -> Purpose {
         self.purpose

@@ -16,7 +16,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
-use crate::idempotency;
+use crate::idempotency::{self, Made};
 use crate::room::Room;
 
 /// Starts an export of one dataset, or of all.
@@ -33,9 +33,11 @@ pub async fn start(
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::Data(Operation::Export), ResourceType::Export);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
-    let key = call.idempotency_key.as_ref().ok_or(Fault::IdempotencyKeyRequired)?;
-    if idempotency::seen(cell, call, &room, key.expose()).await? {
-        return Ok(Answer::plain(started_before(cell, call, &room).await?));
+    call.idempotency_key.as_ref().ok_or(Fault::IdempotencyKeyRequired)?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Operation { id } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: id, stamp });
     }
     let recipient = if plain { None } else { Some(recipient_of(&room)?) };
     super::stale::expire(cell, &room).await?;
@@ -52,15 +54,6 @@ fn recipient_of(room: &Room) -> Result<String, Fault> {
         Ok(_) => Ok(recipient),
         Err(_) => Err(Fault::NoRecipient),
     }
-}
-
-/// The operation that this very request started: the one whose export carries its fingerprint's call.
-async fn started_before(cell: &Cell, call: &Call, room: &Room) -> Result<OperationId, Refusal> {
-    let rows = cell.data().list_exports(TenantScope(room.no)).await?;
-    let mine = rows.iter().rev().find(|row| {
-        Asked::open(room, row).is_ok_and(|asked| asked.fingerprint() == call.fingerprint)
-    });
-    Ok(mine.map(|row| row.operation).ok_or(Fault::StateConflict)?)
 }
 
 async fn start_once(
@@ -94,7 +87,8 @@ async fn start_once(
         }
         .into(),
     );
-    writes.extend(idempotency::record(cell, call, room, 202));
+    let made = Made::Operation { id: operation };
+    let write = idempotency::beside(cell, call, room, writes, made).await?;
     let mut entry = permit.entry(call, on).resource_id(export).job(operation).n(leads);
     if let Some(dataset) = dataset {
         entry = entry.dataset(dataset);
@@ -105,7 +99,7 @@ async fn start_once(
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
     let asserted = Some(permit.read_generations());
     let (receipt, outcome) =
-        cell.commit_write(room, entry, Some(otherwise), asserted, Write::from(writes)).await?;
+        cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     match outcome {
         Written::Conflict(_) => Err(Fault::StateConflict.into()),
         _ => Ok(Answer::stamped(operation, &receipt)),

@@ -37,6 +37,7 @@ use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Pointed, Question, Refusal};
 use crate::gate::Permit;
+use crate::idempotency::{self, Made};
 use crate::lead_codec::{SCHEMA, encode};
 use crate::notices::{self, NoticeKind};
 use crate::room::{DatasetControl, Room};
@@ -176,6 +177,11 @@ pub async fn open(cell: &Cell, call: &Call, new: NewImport) -> Outcome<ImportVie
     let roles = [Role::Controller, Role::Editor];
     let (operation, on) = (LogOperation::Data(Operation::Store), ResourceType::Import);
     cell.require_role(&room, call, &roles, operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Import { id } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: just_opened(id), stamp });
+    }
     wanted(&new)?;
     if !matches!(new.format.as_str(), "auto" | "csv" | "jsonl") {
         return Err(Fault::invalid("#/format", "format_unknown").into());
@@ -214,11 +220,24 @@ async fn open_once(
     if quarantined {
         writes.push(notices::write(cell, NoticeKind::ImportQuarantined)?);
     }
+    let write = idempotency::beside(cell, call, room, writes, Made::Import { id }).await?;
     let entry = permit.entry(call, on).resource_id(id).dataset(dataset.id);
     let asserted = Some(permit.write_generations());
-    let (receipt, _) = cell.commit_write(room, entry, None, asserted, Write::from(writes)).await?;
-    let row = cell.data().find_import(TenantScope(room.no), id).await?.ok_or(Fault::NotFound)?;
-    Ok(Answer::stamped(view(cell, room, &row)?, &receipt))
+    let (receipt, _) = cell.commit_write(room, entry, None, asserted, write).await?;
+    Ok(Answer::stamped(just_opened(id), &receipt))
+}
+
+/// An import nothing of which has come yet.
+fn just_opened(id: ImportId) -> ImportView {
+    ImportView {
+        id,
+        state: ImportState::Open.as_str(),
+        next_byte: 0,
+        rows: ImportRows::default(),
+        rate_per_second: None,
+        detected: None,
+        mapping: Vec::new(),
+    }
 }
 
 fn ask_of(call: &Call, new: &NewImport, plan: Option<&Plan>) -> Ask {

@@ -13,6 +13,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::gate::Permit;
+use crate::idempotency::{self, Made};
 use crate::lead_codec::{SCHEMA, encode};
 use crate::leads::create::{checked, labels_of};
 use crate::leads::doc::LeadPatch;
@@ -33,6 +34,11 @@ pub async fn change(
     patch: &LeadPatch,
 ) -> Outcome<u32> {
     let room = cell.room_of(call.caller.tenant)?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Lead { version, .. } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: version, stamp });
+    }
     let changes = patch.changes()?;
     cell.settled(&room, || change_once(cell, call, &room, id, base, &changes)).await
 }
@@ -126,6 +132,9 @@ async fn merge(
         labels: Some(labels),
         updated: permit.at,
     };
+    let version = row.version.checked_add(1).ok_or(Fault::StateConflict)?;
+    let made = Made::Lead { id: row.id, version };
+    let write = idempotency::beside(cell, call, room, write, made).await?;
     let entry = permit.entry(call, on).dataset(dataset.id).refs([reference]).fields(touched);
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
     let asserted = Some(permit.write_generations());
@@ -135,7 +144,7 @@ async fn merge(
         Written::Conflict(Conflict::VersionMoved { .. }) => Err(Fault::VersionConflict.into()),
         Written::Conflict(Conflict::Duplicate { .. }) => Err(Fault::Duplicate.into()),
         Written::Conflict(_) => Err(Refusal::from(Fault::NotFound)),
-        _ => Ok(Answer::stamped(row.version.saturating_add(1), &receipt)),
+        _ => Ok(Answer::stamped(version, &receipt)),
     }
 }
 

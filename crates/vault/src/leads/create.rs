@@ -13,6 +13,7 @@ use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::gate::Permit;
+use crate::idempotency::{self, Made};
 use crate::lead_codec::{SCHEMA, encode};
 use crate::leads::doc::LeadDoc;
 use crate::leads::opened::category_of;
@@ -38,6 +39,11 @@ pub struct MadeLead {
 /// values (`minor`, `card_number`, …); denials as decided.
 pub async fn create(cell: &Cell, call: &Call, doc: &LeadDoc) -> Outcome<MadeLead> {
     let room = cell.room_of(call.caller.tenant)?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Lead { id, version } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: MadeLead { id, version }, stamp });
+    }
     let fields = doc.fields()?;
     cell.settled(&room, || create_once(cell, call, &room, doc, &fields)).await
 }
@@ -102,7 +108,8 @@ async fn store(
         None => return Err(Fault::Stale.into()),
     };
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
-    let write = InsertLead { lead, probes };
+    let made = Made::Lead { id, version: FIRST };
+    let write = idempotency::beside(cell, call, room, InsertLead { lead, probes }, made).await?;
     let asserted = Some(permit.write_generations());
     let (receipt, outcome) =
         cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;

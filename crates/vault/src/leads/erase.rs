@@ -29,7 +29,7 @@ use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::export;
 use crate::gate::Permit;
-use crate::idempotency;
+use crate::idempotency::{self, Made};
 use crate::leads::reveal::find;
 use crate::log;
 use crate::operator;
@@ -56,33 +56,33 @@ pub enum Erased {
 /// [`Fault::IdempotencyKeyRequired`]; [`Fault::NotFound`]; denials as decided (`DENY_HOLD` among them).
 pub async fn erase(cell: &Cell, call: &Call, id: LeadId) -> Outcome<Erased> {
     let room = cell.room_of(call.caller.tenant)?;
-    let key = call.idempotency_key.as_ref().ok_or(Fault::IdempotencyKeyRequired)?;
+    call.idempotency_key.as_ref().ok_or(Fault::IdempotencyKeyRequired)?;
     let on = ResourceType::Record;
     let roles = [Role::Controller, Role::Editor];
     cell.require_role(&room, call, &roles, LogOperation::Data(Operation::Erase), on).await?;
-    if let Some(row) = replayed(cell, call, &room, id, key.expose()).await? {
-        return Ok(row);
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((_, stamp)) = turn.again() {
+        let row = cell.data().find_erase(TenantScope(room.no), id).await?.ok_or(Fault::Erased)?;
+        return Ok(Answer { value: erased_before(cell, &room, &row).await?, stamp });
     }
     cell.settled(&room, || erase_once(cell, call, &room, id)).await
 }
 
-/// The receipt of a lead that this very call erased before.
-async fn replayed(
-    cell: &Cell,
-    call: &Call,
-    room: &Arc<Room>,
-    id: LeadId,
-    key: &str,
-) -> Result<Option<Answer<Erased>>, Refusal> {
-    if !idempotency::seen(cell, call, room, key).await? {
-        return Ok(None);
+/// The receipt of an erasure that this very call asked for before; what a lost connection left open is
+/// finished first.
+async fn erased_before(cell: &Cell, room: &Room, row: &EraseRow) -> Result<Erased, Refusal> {
+    if let Some(sealed) = &row.receipt {
+        let plain = system::open(room, leadvault_crypto::Kind::Small, row.lead.bytes(), sealed)?;
+        let receipt = serde_json::from_slice(&plain).map_err(|_| Fault::Internal("receipt"))?;
+        return Ok(Erased::Receipt(receipt));
     }
-    let scope = TenantScope(room.no);
-    let Some(row) = cell.data().find_erase(scope, id).await? else { return Ok(None) };
-    let Some(sealed) = &row.receipt else { return Ok(None) };
-    let plain = system::open(room, leadvault_crypto::Kind::Small, id.bytes(), sealed)?;
-    let receipt = serde_json::from_slice(&plain).map_err(|_| Fault::Internal("receipt"))?;
-    Ok(Some(Answer::plain(Erased::Receipt(Box::new(receipt)))))
+    match row.reference.filter(|r| *r != NO_REFERENCE).map(LeadRef::from_bytes) {
+        Some(reference) => {
+            let receipt = complete(cell, room, row.lead, reference).await?;
+            Ok(Erased::Receipt(Box::new(receipt)))
+        }
+        None => Ok(Erased::PendingKey),
+    }
 }
 
 async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> Outcome<Erased> {
@@ -90,6 +90,9 @@ async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> O
     let (row, dataset) = match find(cell, call, room, id).await {
         Ok(found) => found,
         Err(refusal) if refusal.fault == Fault::NotFound => {
+            if waits_for_key(cell, room, id).await? {
+                return Ok(Answer::plain(Erased::PendingKey));
+            }
             return Err(cell.not_found(room, call, Operation::Erase, on).await);
         }
         Err(other) => return Err(other),
@@ -123,6 +126,16 @@ async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> O
     Ok(Answer { value: Erased::Receipt(Box::new(receipt)), stamp: Some(stamp) })
 }
 
+/// Whether the lead is tombstoned and its erasure waits for the key: with the key away no record tells a
+/// repeated request.
+async fn waits_for_key(cell: &Cell, room: &Room, id: LeadId) -> Result<bool, Refusal> {
+    if Cell::key_state(room, &room.control()) == KeyState::Active {
+        return Ok(false);
+    }
+    let row = cell.data().find_erase(TenantScope(room.no), id).await?;
+    Ok(row.is_some_and(|row| row.completed_index.is_none()))
+}
+
 /// Entry, tombstone and request row in one commit: from here on the lead is a 404 everywhere.
 async fn request(
     cell: &Cell,
@@ -139,7 +152,7 @@ async fn request(
     if let Some(dataset) = room.control().dataset_by_no(row.at.dataset) {
         entry = entry.dataset(dataset.id);
     }
-    let mut writes: Vec<Write> = vec![
+    let writes: Vec<Write> = vec![
         TombstoneLead { id: row.id }.into(),
         InsertErase {
             lead: row.id,
@@ -150,11 +163,11 @@ async fn request(
         }
         .into(),
     ];
-    writes.extend(idempotency::record(cell, call, room, 200));
+    let write = idempotency::beside(cell, call, room, writes, Made::Erasure { id: row.id }).await?;
     let asserted = Some(permit.read_generations());
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
     let (receipt, outcome) =
-        cell.commit_write(room, entry, Some(otherwise), asserted, Write::from(writes)).await?;
+        cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     match outcome {
         Written::Conflict(_) => Err(Fault::NotFound.into()),
         _ => Ok(Stamp::from(&receipt)),
@@ -282,7 +295,8 @@ pub(crate) async fn resume(cell: &Cell, room: &Arc<Room>) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Erases a lead again that the log says was to be erased and an old database brought back.
+/// Takes an erasure up again that the log says was requested and an old database does not know of: an entry
+/// and a request as before; the start completes it.
 ///
 /// # Errors
 /// What keys, store and journal say.
@@ -292,7 +306,11 @@ pub(crate) async fn finish_forgotten(
     row: &LeadRow,
     reference: LeadRef,
 ) -> Result<(), Refusal> {
-    let scope = TenantScope(room.no);
+    let mut entry =
+        operator::entry(cell, LogOperation::EraseRequested, ResourceType::Record).refs([reference]);
+    if let Some(dataset) = room.control().dataset_by_no(row.at.dataset) {
+        entry = entry.dataset(dataset.id);
+    }
     let writes: Vec<Write> = vec![
         TombstoneLead { id: row.id }.into(),
         InsertErase {
@@ -304,6 +322,6 @@ pub(crate) async fn finish_forgotten(
         }
         .into(),
     ];
-    cell.data().apply(scope, Write::from(writes)).await?;
+    cell.commit_write(room, entry, None, None, Write::from(writes)).await?;
     Ok(())
 }

@@ -10,9 +10,13 @@ use leadvault_store::{Outcome as Written, UpdateLabels};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::Fault;
+use crate::idempotency::{self, Made};
 use crate::leads::opened::locate;
 use crate::leads::reveal::find;
 use crate::room::Room;
+
+/// Member of the entry: 1 where the lead was restricted, 0 where that was lifted.
+pub(crate) const RESTRICTED: &str = "restricted";
 
 /// Restricts a lead, or lifts the restriction.
 ///
@@ -20,6 +24,10 @@ use crate::room::Room;
 /// [`Fault::NotFound`]; denials as decided.
 pub async fn restrict(cell: &Cell, call: &Call, id: LeadId, on: bool) -> Outcome<()> {
     let room = cell.room_of(call.caller.tenant)?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((_, stamp)) = turn.again() {
+        return Ok(Answer { value: (), stamp });
+    }
     cell.settled(&room, || restrict_once(cell, call, &room, id, on)).await
 }
 
@@ -51,8 +59,10 @@ async fn restrict_once(
     let entry = permit
         .entry_as(call, LogOperation::FlagChange, on)
         .dataset(dataset.id)
-        .refs([located.reference()]);
+        .refs([located.reference()])
+        .own_number(RESTRICTED, u64::from(restricted));
     let write = UpdateLabels { id: row.id, base: None, set, clear };
+    let write = idempotency::beside(cell, call, room, write, Made::Flag { id: row.id }).await?;
     let asserted = Some(permit.read_generations());
     let (receipt, outcome) = cell.commit_write(room, entry, None, asserted, write).await?;
     match outcome {

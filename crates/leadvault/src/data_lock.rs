@@ -1,0 +1,54 @@
+//! Who may work in a data directory: servers share it, a command that replaces a file has it alone.
+//!
+//! The lock is `flock` on the directory itself, so it needs no file of its own and goes with the process.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::exit::Stop;
+
+/// The lock, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct DataLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl DataLock {
+    /// Shares the directory with other servers.
+    ///
+    /// # Errors
+    /// 4 while a command has it alone.
+    pub(crate) fn shared(data: &Path) -> Result<Self, Stop> {
+        let dir = open(data)?;
+        match dir.try_lock_shared() {
+            Ok(()) => Ok(Self(dir)),
+            Err(TryLockError::WouldBlock) => {
+                Err(Stop::Again(anyhow::anyhow!("a restore works in the data directory")))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Has the directory alone.
+    ///
+    /// # Errors
+    /// 2 while a server works in it.
+    pub(crate) fn exclusive(data: &Path) -> Result<Self, Stop> {
+        let dir = open(data)?;
+        match dir.try_lock() {
+            Ok(()) => Ok(Self(dir)),
+            Err(TryLockError::WouldBlock) => Err(Stop::Usage(anyhow::anyhow!(
+                "the data directory is in use; stop the service first"
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn open(data: &Path) -> Result<File, Stop> {
+    Ok(File::open(data).with_context(|| format!("the data directory {}", data.display()))?)
+}
+
+fn failed(error: std::io::Error) -> Stop {
+    Stop::Again(anyhow::Error::new(error).context("the data directory cannot be locked"))
+}

@@ -1,0 +1,51 @@
+//! What tests of logs and of copies share: the published log, and parts of a data directory put back.
+
+use std::path::Path;
+
+use leadvault_tests::kit::{Tenant, Vault, copy_database, copy_dir, run};
+use serde_json::Value;
+
+/// Copies parts of the data directory of a stopped vault, or puts such copies back.
+pub(crate) fn copy(names: &[&str], from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for name in names {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_dir() {
+            let _ = std::fs::remove_dir_all(&to);
+            copy_dir(&from, &to);
+        } else {
+            copy_database(&from, &to);
+        }
+    }
+}
+
+/// What `verify log --since` says of a tenant's log and a checkpoint kept from before.
+pub(crate) fn verified(vault: &Vault, tenant: &Tenant, kept: &str) -> (Option<i32>, Value) {
+    let (since, vkey) = (vault.beside("since"), vault.beside("vkey"));
+    std::fs::write(&since, kept).expect("kept");
+    std::fs::write(&vkey, &tenant.vkey).expect("vkey");
+    let log = vault.data().join("log").join(&tenant.uuid);
+    let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
+    let (log, vkey, since) = (text(&log), text(&vkey), text(&since));
+    let (code, verdict, _) = run(&["verify", "log", &log, "--vkey", &vkey, "--since", &since]);
+    (code, verdict)
+}
+
+/// The newest checkpoint as it is served.
+pub(crate) fn checkpoint(vault: &Vault, tenant: &Tenant) -> String {
+    vault.plain(tenant).get("/v1/log/checkpoint").expect(200).text
+}
+
+/// Waits until a checkpoint covers everything in the tenant's log.
+pub(crate) fn published(vault: &Vault, tenant: &Tenant) -> String {
+    let entries = vault.plain(tenant).get("/v1/log/entries?from=0").expect(200).text;
+    let size = entries.lines().count();
+    loop {
+        let text = checkpoint(vault, tenant);
+        let covers = text.lines().nth(1).and_then(|n| n.parse::<usize>().ok());
+        if covers.is_some_and(|n| n >= size) {
+            return text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
