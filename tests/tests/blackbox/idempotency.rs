@@ -21,7 +21,7 @@ fn log(vault: &Vault, tenant: &Tenant) -> Vec<String> {
 /// Posts twice; the second answer is the first, made without a second entry.
 #[track_caller]
 fn twice(vault: &Vault, tenant: &Tenant, caller: &Caller, path: &str, body: &Value) -> Answer {
-    let key = format!("twice {path}");
+    let key = format!("twice:{path}");
     let first = post(caller, path, body, &key);
     assert!((200..300).contains(&first.status), "{path}: {}", first.text);
     let entries = log(vault, tenant).len();
