@@ -9,36 +9,41 @@ use leadvault_domain::{Clock as _, Timestamp};
 use leadvault_keys::{RootError, RootKey, WrapContext};
 use leadvault_ledger::LogKeys;
 use leadvault_store::{CellSecretRow, KeyStore};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
-use crate::output::print_json;
+use crate::output::{self, print_json};
 use crate::serve;
 
 /// Name of the log signing key among the cell's secrets.
 const CURRENT: &str = "log-signing-key";
+/// The copy of the wraps in the mirror directory.
+const MIRRORED: &str = "log-signing-key.json";
 /// The one that a rotation has announced and not put in its place yet.
 const NEXT: &str = "log-signing-key-next";
 
-/// The signing keys as the key store has them; the first is made here.
+/// The signing keys as the key store has them; the first is made here. A mirror gets a copy of the wraps.
 ///
 /// # Errors
 /// 2 for a host that no log can carry; 4 where root or store do not answer.
 pub(crate) async fn open(
-    host: &str,
+    config: &Config,
     root: &dyn RootKey,
     key_store: &KeyStore,
     now: Timestamp,
 ) -> Result<LogKeys, Stop> {
+    let host = config.host.as_str();
     let mut rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
     if rows.is_empty() {
         let row = make(root, 1, now).await?;
         key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
         rows.push(row);
     }
+    mirror(config, &rows)?;
     let current = rows.pop().context("log signing key").map_err(Stop::Again)?;
     let key = unwrap(root, &current).await?;
     // Whether the one before still signs is a matter of its age; the keys decide that.
@@ -94,7 +99,57 @@ async fn rotated(config: &Config) -> Result<String, Stop> {
     key_store.delete_cell_secrets(CURRENT, current).await.map_err(serve::store_error)?;
     let spent = generation.saturating_add(1);
     key_store.delete_cell_secrets(NEXT, spent).await.map_err(serve::store_error)?;
+    let rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
+    mirror(config, &rows)?;
     Ok(text)
+}
+
+/// A wrapped key in the mirror. Only the root opens it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Mirrored {
+    generation: u32,
+    wrapped: String,
+    created_at: Timestamp,
+}
+
+/// Copies the wraps to the mirror, where there is one: without them a rebuilt key store could sign no log.
+fn mirror(config: &Config, rows: &[CellSecretRow]) -> Result<(), Stop> {
+    let Some(dir) = &config.durability.mirror else { return Ok(()) };
+    let keys: Vec<Mirrored> = rows
+        .iter()
+        .map(|row| Mirrored {
+            generation: row.generation,
+            wrapped: hex::encode(&row.wrapped),
+            created_at: row.created_at,
+        })
+        .collect();
+    let text = serde_json::to_vec(&keys).context("log signing key").map_err(Stop::Again)?;
+    let path = dir.join(MIRRORED);
+    if std::fs::read(&path).is_ok_and(|present| present == text) {
+        return Ok(());
+    }
+    output::write_whole(&path, &text).context("the mirror directory").map_err(Stop::Again)
+}
+
+/// Puts the wraps of the mirror into the key store, in the place of any that are there: a start without the
+/// key store has made a key that signed nothing.
+///
+/// # Errors
+/// 4 where the mirror has none, or the store does not answer.
+pub(crate) async fn restore(mirror: &Path, key_store: &KeyStore) -> Done {
+    let text = std::fs::read(mirror.join(MIRRORED)).context("the mirror's log signing key");
+    let text = text.map_err(Stop::Again)?;
+    let keys: Vec<Mirrored> = serde_json::from_slice(&text)
+        .context("the mirror's log signing key")
+        .map_err(Stop::Again)?;
+    key_store.delete_cell_secrets(CURRENT, u32::MAX).await.map_err(serve::store_error)?;
+    for key in keys {
+        let wrapped = hex::decode(&key.wrapped).context("the mirror's log signing key");
+        let wrapped = wrapped.map_err(Stop::Again)?;
+        let row = CellSecretRow { generation: key.generation, wrapped, created_at: key.created_at };
+        key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
+    }
+    Ok(())
 }
 
 async fn make(root: &dyn RootKey, generation: u32, now: Timestamp) -> Result<CellSecretRow, Stop> {

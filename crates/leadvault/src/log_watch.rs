@@ -1,13 +1,13 @@
 //! `leadvault log watch`: keeps the newest checkpoint in a file and checks that the log only grew.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cli::ServerArgs;
 use crate::exit::{Done, Stop};
+use crate::output;
 use crate::verify;
 
 /// Runs the command. The kept checkpoint moves only after the log verified against it. A server that is
@@ -42,19 +42,8 @@ pub(crate) fn run(
 fn look(source: &str, server: &ServerArgs, vkey: &Path, state: &Path) -> Result<String, Stop> {
     let kept = state.exists().then_some(state);
     let checkpoint = verify::log_at(source, vkey, kept, Some(&server.key_file))?;
-    keep(state, &checkpoint)
+    output::write_whole(state, checkpoint.as_bytes())
         .with_context(|| format!("cannot write {}", state.display()))
         .map_err(Stop::Usage)?;
     Ok(checkpoint.lines().nth(1).unwrap_or("?").to_owned())
-}
-
-/// Puts a checkpoint in the place of the one before, whole or not at all.
-fn keep(state: &Path, checkpoint: &str) -> std::io::Result<()> {
-    let mut name = state.as_os_str().to_owned();
-    name.push(".new");
-    let fresh = PathBuf::from(name);
-    let mut file = std::fs::File::create(&fresh)?;
-    file.write_all(checkpoint.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, state)
 }

@@ -68,22 +68,28 @@ pub(crate) fn run(config: &Path, from: &Path) -> Done {
 
 async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
     let incoming = config.data.join(INCOMING);
+    let reached = serve::fail_point();
     say("1/4 copying the data store of the backup");
     remove_database(&incoming)?;
     copy_database(backup, &incoming)?;
+    reached("restore.copied");
     say("2/4 checking the copy");
     if let Err(stop) = check(&incoming).await {
         remove_database(&incoming)?;
         return Err(stop);
     }
     let backup_id = digest(&incoming)?;
+    reached("restore.checked");
     say("3/4 putting it in the place of the present one");
     let before = config.data.join(BEFORE);
     set_aside(present, &before).await?;
+    reached("restore.set_aside");
     rename(&incoming, present)?;
+    reached("restore.replaced");
     say("4/4 bringing the logs up, replaying what narrows, removing what is erased");
     match bring_up(config, &backup_id).await {
         Ok(tenants) => {
+            reached("restore.brought_up");
             print_json(&Report { ok: true, backup_id, tenants, set_aside: before.clone() })?;
             say(&format!("done; the database of before is {}", before.display()));
             Ok(())

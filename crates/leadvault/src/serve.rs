@@ -142,7 +142,7 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
         .with_control(Arc::clone(&data) as _)
         .with_fail_points(Arc::clone(&fail_point));
-    let log_keys = log_keys::open(&config.host, root.as_ref(), &key_store, clock.now()).await?;
+    let log_keys = log_keys::open(config, root.as_ref(), &key_store, clock.now()).await?;
     let operator_key = std::fs::read_to_string(&config.keys.operator_key_file)
         .context("the operator's key file")?;
     Ok(CellParts {
@@ -240,7 +240,7 @@ pub(crate) fn start_error(error: StartError) -> Stop {
 
 /// The fail point of the environment variable `LEADVAULT_FAILPOINT`: the process kills itself there, as
 /// a power cut would. For tests of crashes; without the variable nothing happens at any step.
-fn fail_point() -> FailPoint {
+pub(crate) fn fail_point() -> FailPoint {
     let Ok(wanted) = std::env::var("LEADVAULT_FAILPOINT") else { return Arc::new(|_| {}) };
     Arc::new(move |step| {
         if step == wanted {
@@ -264,7 +264,7 @@ pub(crate) fn start_tracing() {
         .try_init();
 }
 
-/// Rebuilds the key store of every tenant from the mirror.
+/// Rebuilds the key store of every tenant, and the key that signs the logs, from the mirror.
 ///
 /// # Errors
 /// 2 without a mirror, 4 where a tenant has no set that opens.
@@ -294,7 +294,7 @@ pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
             let epoch = epoch.with_context(|| tenant.to_string()).map_err(Stop::Again)?;
             eprintln!("{tenant}: epoch {epoch}");
         }
-        Ok(())
+        log_keys::restore(mirror, &key_store).await
     })
 }
 

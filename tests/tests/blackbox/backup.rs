@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use leadvault_tests::kit::{Caller, Tenant, Vault, instruction, run};
+use leadvault_tests::kit::{Caller, Tenant, Vault, binary, instruction, run};
 use serde_json::{Value, json};
 
 use crate::log_kit::{copy, published, verified};
@@ -300,6 +300,75 @@ fn restore_puts_the_data_store_back_and_nothing_else() {
     let entries = vault.plain(&tenant).get("/v1/log/entries?from=0").expect(200).text;
     let id = report["backup_id"].as_str().expect("an id");
     assert!(entries.contains(&format!("\"backup_id\":\"{id}\"")));
+}
+
+#[test]
+fn a_restore_killed_at_any_step_is_finished_by_the_next_one_or_by_the_next_start() {
+    let mut vault = Vault::start();
+    let tenant = vault.tenant();
+    let dead = vault.lead(&tenant, "ada@example.com");
+    let alive = vault.lead(&tenant, "grace@example.com");
+    vault.kill();
+    copy(&["data.db"], &vault.data(), &vault.beside("backup"));
+    vault.up();
+    erase(&vault, &tenant, &dead, "e1");
+    published(&vault, &tenant);
+    vault.kill();
+    let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
+    let (config, backup) = (text(&vault.config()), text(&vault.beside("backup")));
+    let args = ["restore", "--config", &config, "--from", &backup];
+    for step in ["copied", "checked", "set_aside", "replaced", "brought_up"] {
+        for again in [true, false] {
+            let mut command = std::process::Command::new(binary());
+            command.args(args).env("LEADVAULT_FAILPOINT", format!("restore.{step}"));
+            let ended = command.output().expect("it runs").status;
+            assert_eq!(ended.code(), None, "{step}: killed");
+            if again {
+                assert_eq!(run(&args).0, Some(0), "{step}");
+            }
+            vault.up();
+            let caller = vault.acting(&tenant);
+            caller.get(&format!("/v1/leads/{dead}?fields=email")).expect(404);
+            reads(&caller, &alive, "grace@example.com");
+            published(&vault, &tenant);
+            vault.kill();
+        }
+    }
+}
+
+#[test]
+fn a_lost_key_store_is_rebuilt_from_the_mirror_and_the_logs_go_on() {
+    let mut vault = Vault::init();
+    let mirror = vault.beside("mirror");
+    let config = std::fs::read_to_string(vault.config()).expect("configuration");
+    let choice = format!("choices = [\"mirror\"]\nmirror = \"{}\"", mirror.display());
+    let mirrored = config.replace("choices = [\"accept-total-loss\"]", &choice);
+    assert_ne!(config, mirrored);
+    std::fs::write(vault.config(), mirrored).expect("configuration");
+    vault.up();
+    let tenant = vault.tenant();
+    let dead = vault.lead(&tenant, "ada@example.com");
+    let alive = vault.lead(&tenant, "grace@example.com");
+    erase(&vault, &tenant, &dead, "e1");
+    let kept = published(&vault, &tenant);
+    vault.kill();
+    for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
+        let _ = std::fs::remove_file(vault.data().join(name));
+    }
+    // The control: without its key store it does not start.
+    vault.up_with(None).expect_err("it must not start");
+    let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
+    let (code, _, said) =
+        run(&["keys", "restore", "--mirror", &text(&mirror), "--config", &text(&vault.config())]);
+    assert_eq!(code, Some(0), "{said}");
+    vault.up();
+    let caller = vault.acting(&tenant);
+    caller.get(&format!("/v1/leads/{dead}?fields=email")).expect(404);
+    reads(&caller, &alive, "grace@example.com");
+    let fresh = vault.lead(&tenant, "joan@example.com");
+    reads(&caller, &fresh, "joan@example.com");
+    published(&vault, &tenant);
+    assert_eq!(verified(&vault, &tenant, &kept).0, Some(0));
 }
 
 #[test]
