@@ -28,9 +28,12 @@ pub(crate) enum Command {
     /// Show the whole promise on a lead file, over HTTP, against a server of its own.
     #[command(after_help = "Examples:\n  leadvault demo\n  leadvault demo --once --file leads.csv")]
     Demo(DemoArgs),
-    /// Import a CSV or JSON Lines file into a dataset.
+    /// Import a CSV or JSON Lines file, or an export package, into a dataset.
+    ///
+    /// Ends with 0 when every row came in or was skipped, 1 when rows were rejected, 2 when the file or a
+    /// setting is not usable, 4 when the server is gone: run it again with --resume.
     #[command(
-        after_help = "Example:\n  leadvault import leads.csv --url http://127.0.0.1:8620 --key-file tenant.key \\\n    --dataset ds_01… --attestation attestation.json"
+        after_help = "Examples:\n  leadvault import leads.csv --url http://127.0.0.1:8620 --key-file tenant.key \\\n    --dataset ds_01… --attestation attestation.json\n  leadvault import leads.csv … --duplicates update --duplicates-by email,external_id --json\n  leadvault import export-exp_01….zip.age … --identity age-identity.txt\n\nThe attestation (R-006):\n  {\"source\":\"trade fair\",\"legal_basis\":\"consent\",\"notice\":{\"given\":true,\"at\":\"2026-10-01\"},\n   \"jurisdictions\":[\"US-CA\"],\"no_minors\":true,\"no_special_category\":true}\nA mapping, by header or by column index from 0:\n  {\"Phone 1\":\"phone\"}   {\"0\":\"email\",\"3\":\"company\"}"
     )]
     Import(ImportArgs),
     /// Export everything, or one dataset, into a package.
@@ -129,7 +132,7 @@ pub(crate) struct ServerArgs {
 /// `import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// CSV or JSON Lines file, or an export package's leads file.
+    /// CSV or JSON Lines file, or an export package (`.zip`, `.zip.age`).
     pub(crate) file: PathBuf,
     /// The server.
     #[command(flatten)]
@@ -152,6 +155,16 @@ pub(crate) struct ImportArgs {
     /// What to do with a lead that is there already.
     #[arg(long, default_value = "skip", value_parser = ["skip", "update", "reject"])]
     pub(crate) duplicates: String,
+    /// What a lead is recognised by.
+    #[arg(long, default_value = "email", value_delimiter = ',',
+        value_parser = ["email", "phone", "external_id"])]
+    pub(crate) duplicates_by: Vec<String>,
+    /// File that holds the age identity, for an encrypted package.
+    #[arg(long)]
+    pub(crate) identity: Option<PathBuf>,
+    /// Go on with an import that was cut off: its id. The file must be the same.
+    #[arg(long)]
+    pub(crate) resume: Option<String>,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,9 +1,10 @@
-//! `leadvault import`: uploads a file, shows progress, resumes where an earlier try stopped.
+//! `leadvault import`: uploads a file or an export package, shows progress, goes on where it was cut off.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to people")]
 
 use std::fs::File;
 use std::io::{BufReader, Seek as _, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,9 +14,12 @@ use crate::cli::ImportArgs;
 use crate::client::{Answered, Client, Refused};
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
+use crate::verify;
 
 /// Tries of one upload before the command gives up; each goes on from the server's `next_byte`.
 const TRIES_MAX: u32 = 5;
+/// How often the bar is drawn while the server works and no byte moves.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Runs the command.
 ///
@@ -24,22 +28,18 @@ const TRIES_MAX: u32 = 5;
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let client = Client::from_file(&args.server.url, &args.server.key_file)?
         .under(args.instruction.clone(), args.purpose.clone());
-    let len = std::fs::metadata(&args.file)
-        .with_context(|| format!("cannot read {}", args.file.display()))?
-        .len();
-    let attestation = args.attestation.as_deref().map(read_json).transpose()?;
-    let mapping = args.mapping.as_deref().map(read_json).transpose()?;
-    let body = json!({
-        "dataset": args.dataset, "format": "auto", "mapping": mapping,
-        "duplicates": { "by": ["email"], "action": args.duplicates },
-        "default_region": null, "attestation": attestation,
-    });
-    let made = client
-        .post("/v1/imports", &body, None)?
-        .map_err(|refused| refused.stop("the import was not opened"))?;
-    let id = made.body["id"].as_str().unwrap_or_default().to_owned();
+    let file = verify::leads_or_file(&args.file, args.identity.as_deref())?;
+    let len = file.metadata().context("cannot read the file")?.len();
+    let id = match &args.resume {
+        Some(id) => id.clone(),
+        None => open(&client, args)?,
+    };
     eprintln!("import {id}");
-    let done = upload(&client, &id, &args.file, len)?;
+    let done = upload_from(&client, &id, &file, len).inspect_err(|stop| {
+        if matches!(stop, Stop::Again(_)) {
+            eprintln!("go on with: --resume {id}");
+        }
+    })?;
     report(&done.body, args.json)?;
     if done.body["rows"]["rejected"].as_u64().unwrap_or(0) > 0 {
         eprintln!("rejected rows: GET /v1/imports/{id}/failures lists row, column and code");
@@ -48,41 +48,78 @@ pub(crate) fn run(args: &ImportArgs) -> Done {
     Ok(())
 }
 
-/// Uploads from wherever the server is, again and again until it has everything.
+/// Opens an import; its id.
+fn open(client: &Client, args: &ImportArgs) -> Result<String, Stop> {
+    let attestation = args.attestation.as_deref().map(read_json).transpose()?;
+    let mapping = args.mapping.as_deref().map(read_json).transpose()?;
+    let body = json!({
+        "dataset": args.dataset, "format": "auto", "mapping": mapping,
+        "duplicates": { "by": args.duplicates_by, "action": args.duplicates },
+        "default_region": null, "attestation": attestation,
+    });
+    let made = client
+        .post("/v1/imports", &body, None)?
+        .map_err(|refused| refused.stop("the import was not opened"))?;
+    Ok(made.body["id"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Uploads a file from wherever the server is, again and again until it has everything.
+///
+/// # Errors
+/// 2 for a file the server refuses, 4 when the server is gone.
 pub(crate) fn upload(client: &Client, id: &str, file: &Path, len: u64) -> Result<Answered, Stop> {
-    let path = format!("/v1/imports/{id}/content");
+    let file = File::open(file).context("cannot open the file")?;
+    upload_from(client, id, &file, len)
+}
+
+fn upload_from(client: &Client, id: &str, file: &File, len: u64) -> Result<Answered, Stop> {
     let mut last = None;
     for attempt in 0..TRIES_MAX {
-        let from = if attempt == 0 { 0 } else { next_byte(client, id)? };
-        let bar = progress(len, from);
-        let mut open = File::open(file).context("cannot open the file")?;
-        open.seek(SeekFrom::Start(from)).context("cannot read the file")?;
-        let range = (from > 0).then(|| format!("bytes {from}-{}/{len}", len.saturating_sub(1)));
-        let body = bar.wrap_read(BufReader::new(open));
-        match client.put(&path, body, len.saturating_sub(from), range.as_deref()) {
-            Ok(Ok(answer)) => {
-                bar.finish();
-                return Ok(answer);
-            }
-            Ok(Err(refused)) if refused.status < 500 => {
-                bar.abandon();
-                return Err(explain(&refused));
-            }
-            Ok(Err(refused)) => last = Some(refused.stop("the upload")),
-            Err(stop) => last = Some(stop),
+        if attempt > 0 {
+            eprintln!("cut off; going on from where the server is");
+            std::thread::sleep(Duration::from_secs(1 << (attempt - 1)));
         }
-        bar.abandon();
-        eprintln!("cut off; going on from where the server is");
-        std::thread::sleep(std::time::Duration::from_secs(1 << attempt.min(4)));
+        match upload_rest(client, id, file, len) {
+            Err(stop @ Stop::Again(_)) => last = Some(stop),
+            done => return done,
+        }
     }
     Err(last.unwrap_or_else(|| Stop::Again(anyhow::anyhow!("the upload did not finish"))))
 }
 
-fn next_byte(client: &Client, id: &str) -> Result<u64, Stop> {
+/// One try: what the server does not have yet.
+fn upload_rest(client: &Client, id: &str, file: &File, len: u64) -> Result<Answered, Stop> {
     let state = client
         .get(&format!("/v1/imports/{id}"))?
         .map_err(|refused| refused.stop("the import cannot be read"))?;
-    Ok(state.body["next_byte"].as_u64().unwrap_or(0))
+    // The answer to the last try may have been lost, not its bytes.
+    if matches!(state.body["state"].as_str(), Some("done" | "quarantined")) {
+        return Ok(state);
+    }
+    let from = state.body["next_byte"].as_u64().unwrap_or(0).min(len);
+    // Everything came but the end of it was not heard of: the server compares all bytes again.
+    let from = if from == len { 0 } else { from };
+    let mut file = file.try_clone().context("cannot read the file")?;
+    file.seek(SeekFrom::Start(from)).context("cannot read the file")?;
+    let range = (from > 0).then(|| format!("bytes {from}-{}/{len}", len.saturating_sub(1)));
+    let bar = progress(len, from);
+    let body = bar.wrap_read(BufReader::new(file));
+    let path = format!("/v1/imports/{id}/content");
+    let said = client.put(&path, body, len.saturating_sub(from), range.as_deref());
+    match said {
+        Ok(Ok(answer)) => {
+            bar.finish();
+            Ok(answer)
+        }
+        Ok(Err(refused)) => {
+            bar.abandon();
+            Err(explain(&refused))
+        }
+        Err(stop) => {
+            bar.abandon();
+            Err(stop)
+        }
+    }
 }
 
 fn explain(refused: &Refused) -> Stop {
@@ -98,11 +135,15 @@ fn explain(refused: &Refused) -> Stop {
 }
 
 fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
+    if import["state"] == "quarantined" {
+        eprintln!(
+            "no attestation was given: the leads are stored, not searchable, and go after 14 days"
+        );
+    }
     if as_json {
         return print_json(import);
     }
     let rows = &import["rows"];
-    let seconds = import["seconds"].as_f64();
     println!(
         "{}: {} read, {} stored, {} updated, {} skipped, {} rejected",
         import["state"].as_str().unwrap_or("?"),
@@ -112,9 +153,6 @@ fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
         rows["skipped"],
         rows["rejected"]
     );
-    if let Some(seconds) = seconds {
-        eprintln!("{seconds:.1} s");
-    }
     Ok(())
 }
 
@@ -124,12 +162,16 @@ fn read_json(path: &Path) -> anyhow::Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
+/// A bar on stderr with rate and remaining time; nothing where that is no terminal.
 fn progress(len: u64, from: u64) -> ProgressBar {
     let bar = ProgressBar::new(len);
-    let style =
-        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{bar:30} {percent}% {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar.set_position(from);
+    bar.reset_eta();
+    bar.enable_steady_tick(TICK);
     bar
 }

@@ -1,6 +1,7 @@
 //! `leadvault verify`: a log, an export or a receipt, with nothing of the store.
 
 mod export_package;
+mod package;
 mod receipt_file;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::exit::{Done, Stop};
 use crate::output::print_json;
 
 pub(crate) use export_package::run as export;
+pub(crate) use package::leads_or_file;
 pub(crate) use receipt_file::run as receipt;
 
 /// What `verify export` and `verify receipt` print (surfaces.md 1).

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use leadvault_domain::{Compartment, DatasetNo, LeadId, LeafAddress, LeafRange, TagKind};
+use leadvault_domain::{Compartment, DatasetNo, Labels, LeadId, LeafAddress, LeafRange, TagKind};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
@@ -32,6 +32,18 @@ macro_rules! by_tag {
              WHERE l.row_id = h.row_id AND +l.tenant_no = ?1 AND l.tombstone = 0 \
              AND (+l.dataset_no, +l.tree, +l.leaf) > (?4, ?5, ?6) \
              ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT ?7"
+        )
+    };
+}
+
+/// Who has a tag of the kind `?4`: as a first value, which the head asks for, or in the side table.
+macro_rules! probe_tags {
+    ($head:expr) => {
+        concat!(
+            $head,
+            "SELECT j.value AS tag, l.lead FROM json_each(?3) j CROSS JOIN lead_tag t CROSS JOIN lead l \
+             WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = ?4 AND t.tag = j.value \
+             AND l.row_id = t.row_id AND l.labels & ?5 = 0"
         )
     };
 }
@@ -71,12 +83,13 @@ statements! {
                    AND leaf >= ?4 AND leaf < ?5 AND tombstone = 0";
     LIST_EMAIL_TAGS = "SELECT tag FROM lead_email WHERE tenant_no = ?1 AND dataset_no = ?2 \
                        AND (tag, dup_no) > (?3, ?4) ORDER BY tag, dup_no LIMIT ?5";
-    PROBE_EMAILS = "SELECT j.value AS tag, l.lead FROM json_each(?3) j CROSS JOIN lead_email e \
-        CROSS JOIN lead l WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 AND e.tag = j.value \
-        AND l.row_id = e.row_id UNION ALL \
-        SELECT j.value, l.lead FROM json_each(?3) j CROSS JOIN lead_tag t CROSS JOIN lead l \
-        WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = 1 AND t.tag = j.value \
-        AND l.row_id = t.row_id";
+    PROBE_EMAILS = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each(?3) j \
+        CROSS JOIN lead_email e CROSS JOIN lead l WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 \
+        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & ?5 = 0 UNION ALL ");
+    PROBE_PHONES = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each(?3) j \
+        CROSS JOIN lead_phone e CROSS JOIN lead l WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 \
+        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & ?5 = 0 UNION ALL ");
+    PROBE_OTHERS = probe_tags!("");
     COUNT_OLD_TAGS = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 \
                       AND tombstone = 0 AND index_epoch < ?3";
 }
@@ -313,24 +326,34 @@ impl DataStore {
             .await?)
     }
 
-    /// Who has these e-mails, as first or further value: tag and lead, in no order.
+    /// Who has these e-mails, phones or other values, as first or further one: tag and lead, in no order.
+    /// Leads with one of the labels `without` are passed over.
     ///
     /// # Errors
     /// [`StoreError::OutOfRange`] above [`TAGS_MAX`] tags.
-    pub async fn probe_emails(
+    pub async fn probe_tags(
         &self,
         scope: TenantScope,
         dataset: DatasetNo,
+        kind: TagKind,
         tags: &[i64],
+        without: Labels,
     ) -> Result<Vec<(i64, LeadId)>> {
         if tags.len() > TAGS_MAX {
             return Err(StoreError::OutOfRange);
         }
+        let statement = match kind {
+            TagKind::EMAIL => PROBE_EMAILS,
+            TagKind::PHONE => PROBE_PHONES,
+            _ => PROBE_OTHERS,
+        };
         let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(PROBE_EMAILS)
+        let rows = sqlx::query(statement)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
             .bind(json_array(tags.iter().copied()))
+            .bind(i64::from(kind.0))
+            .bind(without.bits())
             .fetch_all(&mut *connection)
             .await?;
         let decode = |row: &SqliteRow| {

@@ -27,6 +27,7 @@ mod error;
 mod export;
 mod import;
 mod import_failure;
+mod import_slice;
 mod instruction;
 #[cfg(test)]
 mod inventory;
@@ -73,6 +74,7 @@ pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,
 };
 pub use import_failure::{FAILURES_MAX, FailureRow, ImportFailure, InsertImportFailures};
+pub use import_slice::WholeSlice;
 pub use instruction::{InsertInstruction, InstructionRow, UpdateInstruction};
 pub use journal::{AppendBundle, ChunkRow, DeleteChunks};
 pub use key_store::KeyStore;

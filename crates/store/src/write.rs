@@ -85,6 +85,7 @@ writes! {
     InsertPrincipal = principal::InsertPrincipal;
     InsertLead = lead::InsertLead;
     LeadSlice = lead_bulk::LeadSlice;
+    WholeSlice = crate::import_slice::WholeSlice;
     UpdateLead = lead_change::UpdateLead;
     UpdateLabels = lead_change::UpdateLabels;
     TombstoneLead = lead_change::TombstoneLead;
@@ -226,6 +227,8 @@ impl Write {
             Self::Several(parts) => parts.iter().all(Self::keeps_control),
             Self::InsertLead(_)
             | Self::LeadSlice(_)
+            | Self::WholeSlice(_)
+            | Self::InsertImportFailures(_)
             | Self::UpdateLead(_)
             | Self::TombstoneLead(_)
             | Self::DeleteLead(_)

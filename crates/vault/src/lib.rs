@@ -39,6 +39,7 @@ mod operator;
 mod publisher;
 mod restore;
 mod room;
+mod suppression;
 mod system;
 mod upkeep;
 

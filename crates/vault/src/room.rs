@@ -20,7 +20,7 @@ use crate::cell::Cell;
 use crate::control;
 use crate::denials::Denials;
 use crate::error::{Fault, Refusal};
-use crate::import::job::KnownImports;
+use crate::import::job::{Gauges, KnownImports};
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,8 @@ pub(crate) struct Room {
     control: ArcSwap<Control>,
     calls: Mutex<HashMap<InstructionId, HourCount>>,
     imports: Mutex<KnownImports>,
+    gauges: Arc<Gauges>,
+    turns: Mutex<HashMap<DatasetNo, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Calls under one instruction in one hour.
@@ -150,6 +152,8 @@ impl Room {
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),
             imports: Mutex::new(KnownImports::new()),
+            gauges: Arc::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -208,6 +212,17 @@ impl Room {
     pub(crate) fn remember_import(&self, no: u32, id: ImportId) {
         let mut imports = self.imports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         imports.insert(no, id);
+    }
+
+    /// Uploads that run.
+    pub(crate) fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
+    /// The turn of imports into a dataset, one slice at a time.
+    pub(crate) fn import_turn(&self, dataset: DatasetNo) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(turns.entry(dataset).or_default())
     }
 
     /// Calls under an instruction in the running hour; counts this one in.

@@ -1,4 +1,5 @@
-//! What is due by the clock and not by a request: the daily entries of each log, and replays that are over.
+//! What is due by the clock and not by a request: the daily entries of each log, replays that are over, imports
+//! that waited for an attestation in vain.
 //!
 //! A tenant whose log had an entry of anybody within 30 days gets a `heartbeat` once a day, so that silence
 //! can be told from a log that was cut, and `stats` beside it: how many keys of leads left the keyring, and
@@ -15,6 +16,7 @@ use leadvault_store::{LogUpkeepRow, TenantScope, UpsertLogUpkeep};
 use crate::cell::Cell;
 use crate::error::Refusal;
 use crate::idempotency;
+use crate::import::quarantine;
 use crate::operator;
 use crate::room::Room;
 
@@ -43,6 +45,9 @@ impl Cell {
             if let Err(refusal) = keep_up_one(self, &room).await {
                 tracing::error!(tenant = %room.id, fault = %refusal.fault, "upkeep failed");
             }
+        }
+        if let Err(refusal) = quarantine::sweep(self).await {
+            tracing::error!(fault = %refusal.fault, "a quarantine is ended later");
         }
     }
 }

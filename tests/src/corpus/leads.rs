@@ -171,10 +171,10 @@ fn lead(index: usize, random: &mut Random) -> Vec<String> {
         company,
         phone(random),
         phone(random),
-        // The index makes the first address unique: a list without duplicates.
+        // The index makes each address unique: a list without duplicates.
         format!("{}.{}{index}@{domain}", first.to_lowercase(), last.to_lowercase()),
         format!(
-            "{}{}@{}",
+            "{}{}.{index}@{}",
             random.pick(&LAST).to_lowercase(),
             random.below(100),
             any_domain(random)

@@ -1,6 +1,8 @@
 //! The black-box suite: one binary, against the server as another process.
 #![expect(clippy::expect_used, reason = "tests")]
 
+mod import;
+
 mod backup;
 mod canary;
 mod crash;

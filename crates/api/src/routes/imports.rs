@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use futures::StreamExt as _;
 use leadvault_domain::{Category, ImportId};
-use leadvault_vault::import::job::{self, ImportView, NewImport};
+use leadvault_vault::import::job::{self, FailureRow, ImportView, NewImport, Part};
 use leadvault_vault::import::undo;
 use serde::Serialize;
 use serde_json::Value;
@@ -50,8 +51,9 @@ struct Rows {
 struct MappedColumn {
     /// Its index, from 0.
     index: usize,
-    /// The header's text.
-    column: String,
+    /// The header's text; null for a key that may not read the dataset.
+    #[schema(required = true)]
+    column: Option<String>,
     /// The field it went to.
     #[schema(required = true)]
     field: Option<String>,
@@ -81,7 +83,7 @@ struct Import {
     /// Rows a second, while it runs.
     #[schema(required = true)]
     rate_per_second: Option<f64>,
-    /// Time left, where it can be told; a single upload does not say how long it is.
+    /// Seconds left, while it is uploaded and the client said how long the file is.
     #[schema(required = true)]
     remaining_seconds: Option<f64>,
     /// What was detected: encoding, delimiter, quote, header.
@@ -113,7 +115,7 @@ impl From<ImportView> for Import {
             },
             bytes: view.next_byte,
             rate_per_second: view.rate_per_second,
-            remaining_seconds: None,
+            remaining_seconds: view.remaining_seconds,
             detected: view.detected,
             mapping: mapping.collect(),
         }
@@ -148,11 +150,24 @@ async fn put_import_content(
     TenantCall(call): TenantCall,
     Path(id): Path<ImportId>,
     range: Option<ContentRange>,
+    headers: HeaderMap,
     body: Body,
 ) -> Handled {
-    let from = range.map_or(0, |range| range.first);
-    let done = job::content(&state.cell, &call, id, from, body.into_data_stream()).await?;
+    let part = range.map_or_else(|| whole(&headers), |range| part(&range));
+    let done = job::content(&state.cell, &call, id, part, body.into_data_stream()).await?;
     Reply::ok(done, Import::from)
+}
+
+/// A body without `Content-Range` is the whole file.
+fn whole(headers: &HeaderMap) -> Part {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let length = length.and_then(|text| text.parse().ok());
+    Part { from: 0, bytes: length, total: length }
+}
+
+fn part(range: &ContentRange) -> Part {
+    let bytes = range.last.saturating_sub(range.first).saturating_add(1);
+    Part { from: range.first, bytes: Some(bytes), total: range.total }
 }
 
 /// Follows an import.
@@ -177,14 +192,20 @@ async fn list_import_failures(
     TenantCall(call): TenantCall,
     Path(id): Path<ImportId>,
 ) -> Handled {
-    let failures = job::failures(&state.cell, &call, id).await?;
-    let mut csv = String::from("row,column,code\r\n");
-    for failure in &failures.value {
-        let column = failure.column.map(|c| c.to_string()).unwrap_or_default();
-        csv.push_str(&format!("{},{column},{}\r\n", failure.row, failure.code));
-    }
-    let reply = Reply::raw(StatusCode::OK, None, csv);
+    let pages = job::failures(&state.cell, &call, id).await?.value;
+    let head = futures::stream::iter([Ok("row,column,code\r\n".to_owned())]);
+    let rows = pages.map(|page| match page {
+        Ok(page) => Ok(page.iter().map(failure_line).collect::<String>()),
+        // The status is out: the body ends before its last chunk, and the client sees it cut off.
+        Err(fault) => Err(std::io::Error::other(fault)),
+    });
+    let reply = Reply::raw(StatusCode::OK, None, Body::from_stream(head.chain(rows)));
     Ok(reply.header(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")))
+}
+
+fn failure_line(failure: &FailureRow) -> String {
+    let column = failure.column.map(|c| c.to_string()).unwrap_or_default();
+    format!("{},{column},{}\r\n", failure.row, failure.code)
 }
 
 /// Undoes an import: its rows go, keys first.

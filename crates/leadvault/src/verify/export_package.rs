@@ -11,11 +11,10 @@ mod live;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
-use leadvault_crypto::age::{Decryptor, Identity};
 use leadvault_crypto::{Sha256Stream, minisign};
 use leadvault_ledger::proof::TlogProof;
 use leadvault_ledger::{LogSource, SourceError, Vkey, tree, verify_log};
@@ -23,10 +22,9 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::exit::{Done, Stop};
+use crate::verify::package::{Unopened, plain_of};
 use crate::verify::{Found, read_text};
 
-/// First bytes of an age file.
-const AGE: &[u8] = b"age-encryption.org/v1\n";
 /// Largest tag file or description that is read into memory.
 const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes read at a time.
@@ -51,62 +49,16 @@ impl Halt {
 pub(crate) fn run(file: &Path, vkey: &Path, identity: Option<&Path>) -> Done {
     let vkey = read_text(vkey)?;
     let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let checked = plain_of(opened, identity).and_then(|plain| check(plain, &vkey));
+    let plain = plain_of(opened, identity).map_err(|error| match error {
+        Unopened::Undecryptable => Halt::bad("decryption_failed", "age"),
+        Unopened::Stop(stop) => Halt::Stop(stop),
+    });
+    let checked = plain.and_then(|plain| check(plain, &vkey));
     match checked {
         Ok(()) => Found::good().finish(),
         Err(Halt::Bad(found)) => found.finish(),
         Err(Halt::Stop(stop)) => Err(stop),
     }
-}
-
-/// The ZIP: the file itself, or what is inside of age, in a file that has no name.
-fn plain_of(mut file: File, identity: Option<&Path>) -> Result<File, Halt> {
-    let usage = |error: anyhow::Error| Halt::Stop(Stop::Usage(error));
-    let mut head = [0_u8; AGE.len()];
-    let read = file.read(&mut head).context("cannot read the package").map_err(usage)?;
-    file.seek(SeekFrom::Start(0)).context("cannot read the package").map_err(usage)?;
-    if head.get(..read) != Some(AGE) {
-        return Ok(file);
-    }
-    let Some(identity) = identity else {
-        return Err(usage(anyhow::anyhow!("the package is encrypted: --identity is needed")));
-    };
-    let text = read_text(identity).map_err(Halt::Stop)?;
-    let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
-    let identity: Identity = line
-        .unwrap_or_default()
-        .parse()
-        .map_err(|_| usage(anyhow::anyhow!("not an age X25519 identity")))?;
-    let mut decryptor = Decryptor::new(identity);
-    let mut out = unnamed_file().context("cannot make a temporary file").map_err(usage)?;
-    let mut piece = vec![0_u8; PIECE_BYTES];
-    let mut plain = Vec::new();
-    loop {
-        let n = file.read(&mut piece).context("cannot read the package").map_err(usage)?;
-        let Some(bytes) = piece.get(..n).filter(|b| !b.is_empty()) else { break };
-        plain.clear();
-        decryptor.push(bytes, &mut plain).map_err(|_| Halt::bad("decryption_failed", "age"))?;
-        out.write_all(&plain).context("cannot write a temporary file").map_err(usage)?;
-    }
-    plain.clear();
-    decryptor.finish(&mut plain).map_err(|_| Halt::bad("decryption_failed", "age"))?;
-    out.write_all(&plain).context("cannot write a temporary file").map_err(usage)?;
-    out.seek(SeekFrom::Start(0)).context("cannot read a temporary file").map_err(usage)?;
-    Ok(out)
-}
-
-/// A file in the temporary directory that is removed before anything is written to it: it goes when the
-/// process does. The recipient's own machine, at the recipient's wish.
-fn unnamed_file() -> io::Result<File> {
-    let mut name = [0_u8; 16];
-    leadvault_domain::Entropy::fill(&leadvault_crypto::SystemEntropy, &mut name)
-        .map_err(io::Error::other)?;
-    let path = std::env::temp_dir().join(format!("leadvault-{}", hex::encode(name)));
-    let mut options = File::options();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }
 
 /// A package that was opened.

@@ -84,7 +84,11 @@ pub(crate) async fn further_emails_and_probes_count_as_well(cell: &TestCell) {
     let probing = InsertLead { lead: lead(2, email(8)), probes: vec![6] };
     assert_eq!(apply(&cell.data, scope, probing).await, duplicate_of(1));
     assert_eq!(by_tag(&cell.data, scope, TagKind::EMAIL, 6).await, [lead_id(1)]);
-    let probes = cell.data.probe_emails(scope, DATASET, &[5, 6, 7]).await.unwrap();
+    let probes = cell
+        .data
+        .probe_tags(scope, DATASET, TagKind::EMAIL, &[5, 6, 7], Labels::default())
+        .await
+        .unwrap();
     assert_eq!(probes, [(5, lead_id(1)), (6, lead_id(1))]);
     // A phone that equals an e-mail's tag is no duplicate.
     let phone = LeadTags { phone: Some(5), more: vec![(TagKind::PHONE, 6)], ..email(9) };
@@ -202,7 +206,10 @@ pub(crate) async fn a_tombstone_hides_everything_and_frees_the_email(cell: &Test
     assert_eq!(cell.data.list_leads(scope, None, None, 10).await, Ok(Vec::new()));
     assert_eq!(cell.data.list_leads_in_range(scope, range(0, 10), 10).await, Ok(Vec::new()));
     assert_eq!(cell.data.count_leads(scope, None).await, Ok(0));
-    assert_eq!(cell.data.probe_emails(scope, DATASET, &[5, 6]).await, Ok(Vec::new()));
+    assert_eq!(
+        cell.data.probe_tags(scope, DATASET, TagKind::EMAIL, &[5, 6], Labels::default()).await,
+        Ok(Vec::new())
+    );
     let at = LeafAddress { dataset: DATASET, tree: 1, leaf: 1 };
     assert_eq!(cell.data.find_leaf(scope, lead_id(1)).await, Ok(Some(at)), "for the puncture");
     let addresses = cell.data.list_addresses(scope, range(0, 10), 10).await.unwrap();
@@ -275,7 +282,11 @@ pub(crate) async fn another_tenants_scope_finds_nothing(cell: &TestCell) {
             !by_tag(data, scope, TagKind::EMAIL, 5).await.is_empty(),
             !by_tag(data, scope, TagKind::EMAIL, 6).await.is_empty(),
             !by_tag(data, scope, TagKind::PHONE, 50).await.is_empty(),
-            !data.probe_emails(scope, DATASET, &[5, 6]).await.unwrap().is_empty(),
+            !data
+                .probe_tags(scope, DATASET, TagKind::EMAIL, &[5, 6], Labels::default())
+                .await
+                .unwrap()
+                .is_empty(),
             !data.list_email_tags(scope, DATASET, None, 9).await.unwrap().is_empty(),
             data.count_leads(scope, None).await.unwrap() > 0,
             data.count_leads(scope, Some(DATASET)).await.unwrap() > 0,

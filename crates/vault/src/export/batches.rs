@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use leadvault_domain::{FieldNo, Fields, ImportId, Personal, Value};
+use leadvault_domain::{Fields, ImportId, Personal};
 
 use crate::cell::Cell;
 use crate::error::Refusal;
-use crate::import::{Plan, job, rebuild_cells};
+use crate::import::{Plan, cells_of_fields, job, rebuild_cells};
 use crate::room::Room;
 
 /// One import.
@@ -23,10 +23,7 @@ impl Batch {
     pub(crate) fn cells(&self, fields: &Fields) -> Vec<(Personal, Personal)> {
         match &self.plan {
             Some(plan) => rebuild_cells(plan, fields),
-            None => match fields.get(&FieldNo::ORIGINAL) {
-                Some(Value::Pairs(pairs)) => pairs.clone(),
-                _ => Vec::new(),
-            },
+            None => cells_of_fields(fields),
         }
     }
 }

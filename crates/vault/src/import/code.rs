@@ -1,7 +1,7 @@
 //! Why a row or a whole file is not taken in: codes, positions, never a value.
 //!
-//! The codes of rows are the open set of surfaces.md 5; two of them, `bad_json` and `nested_value`,
-//! belong to JSON Lines and are documented beside the pinned ones.
+//! The codes of rows are the open set of surfaces.md 5. Documented beside the pinned ones are `bad_json` and
+//! `nested_value` of JSON Lines and `not_permitted` of merges.
 
 use leadvault_domain::FieldNo;
 
@@ -34,6 +34,8 @@ pub enum RowCode {
     Duplicate,
     /// On the tenant's suppression list.
     Suppressed,
+    /// The instruction does not cover the lead the row would be merged into: it is restricted, for one.
+    NotPermitted,
     /// Nothing in the row tells whose lead it is.
     NoIdentifier,
     /// A line that is no JSON object, or names a key twice.
@@ -59,6 +61,7 @@ impl RowCode {
             Self::BadEmail => "bad_email",
             Self::Duplicate => "duplicate",
             Self::Suppressed => "suppressed",
+            Self::NotPermitted => "not_permitted",
             Self::NoIdentifier => "no_identifier",
             Self::BadJson => "bad_json",
             Self::NestedValue => "nested_value",

@@ -11,6 +11,7 @@
 //! a code, never a value; every cell of a stored row can be rebuilt byte for byte.
 
 pub mod job;
+pub mod quarantine;
 pub mod undo;
 
 mod cells;
@@ -19,6 +20,7 @@ mod csv;
 mod dialect;
 mod dictionary;
 mod digest;
+mod enabled;
 mod encoding;
 mod fill;
 mod header;
@@ -43,23 +45,30 @@ pub use encoding::Charset;
 pub use mapping::{COLUMNS_MAX, Wanted};
 pub use plan::{By, Column, Format, Plan, PlanMalformed};
 pub use reader::{Event, Options, Reader, WantedFormat};
-pub use rebuild::{Rebuild, rebuild_cells};
+pub use rebuild::{Rebuild, cells_of_fields, rebuild_cells};
 pub use row::{Noted, ParsedRow, RowParser, Rules};
 pub use terms::{Place, Term};
+
+pub(crate) use enabled::Enabled;
 
 /// The rule that refuses a value sent by itself, as a row of a file would be refused.
 pub(crate) fn refused_value(
     field: leadvault_domain::FieldNo,
     text: &str,
     today: jiff::civil::Date,
+    enabled: Enabled,
 ) -> Option<&'static str> {
     use leadvault_domain::FieldNo;
     use leadvault_policy::{card, government_id, minor};
     let phone = matches!(field, FieldNo::PHONE | FieldNo::PHONE_2 | FieldNo::MOBILE);
     let born = field == FieldNo::BIRTH_DATE;
     let young = born.then(|| minor::check(minor::Column::BirthDate, text, today)).flatten();
-    let number = || (!phone).then(|| card::check(text).or_else(|| government_id::check(text)));
-    young.or_else(|| number().flatten()).map(leadvault_policy::RowCode::as_str)
+    let number = || {
+        let cards = (!phone && !enabled.cards).then(|| card::check(text)).flatten();
+        let ids = || (!phone && !enabled.government_ids).then(|| government_id::check(text));
+        cards.or_else(|| ids().flatten())
+    };
+    young.or_else(number).map(leadvault_policy::RowCode::as_str)
 }
 
 /// The generator of messy files, shared with the black-box tests.

@@ -36,6 +36,20 @@ pub fn rebuild_cells(plan: &Plan, fields: &Fields) -> Vec<(Personal, Personal)> 
     Rebuild::new(plan).pairs(fields)
 }
 
+/// The cells of a lead that came by itself: member and value as they were sent, a phone as it was written.
+pub fn cells_of_fields(fields: &Fields) -> Vec<(Personal, Personal)> {
+    let kept = pairs_of(fields, FieldNo::ORIGINAL);
+    let named = |name: &str| kept.iter().any(|(own, _)| own.expose() == name);
+    let times = [FieldNo::CREATED_AT, FieldNo::UPDATED_AT];
+    let plain = fields.iter().filter_map(|(field, value)| match value {
+        Value::Text(text) if !times.contains(field) && !named(&field.name()) => {
+            Some((Personal::from(field.name().as_str()), text.clone()))
+        }
+        _ => None,
+    });
+    kept.iter().cloned().chain(plain).collect()
+}
+
 impl<'a> Rebuild<'a> {
     /// Prepares the plan.
     pub fn new(plan: &'a Plan) -> Self {

@@ -16,6 +16,7 @@ use leadvault_policy::{card, government_id, minor};
 use super::cells::{Cells, RawBody, RawRow};
 use super::code::{RefusedRow, RowCode};
 use super::csv::CELL_BYTES_MAX;
+use super::enabled::Enabled;
 use super::fill::{Filled, fill_cells, fill_lead};
 use super::plan::{Column, Plan};
 use super::rebuild::Rebuild;
@@ -49,6 +50,15 @@ impl Rules {
             accept_government_ids: false,
             contact: BTreeSet::new(),
             searchable: BTreeSet::new(),
+        }
+    }
+
+    /// What an instruction enables.
+    pub(super) fn enabling(today: Date, enabled: Enabled) -> Self {
+        Self {
+            accept_cards: enabled.cards,
+            accept_government_ids: enabled.government_ids,
+            ..Self::strict(today)
         }
     }
 }
@@ -293,7 +303,7 @@ fn age_column(column: &Column) -> Option<minor::Column> {
 }
 
 /// The labels a row carries by itself. A signal of the Global Privacy Control sets three flags.
-fn labels(fields: &Fields, minor: bool) -> Labels {
+pub(super) fn labels(fields: &Fields, minor: bool) -> Labels {
     let filled = |value: &Value| match value {
         Value::Text(text) => !text.expose().is_empty(),
         Value::List(items) => !items.is_empty(),

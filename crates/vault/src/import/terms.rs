@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use leadvault_crypto::normalise::{self, Phone};
+use leadvault_crypto::normalise::{self, Phone, PhoneParser};
 use leadvault_domain::{FieldNo, Fields, Personal, TagKind, Value};
 
 use super::plan::Plan;
@@ -50,6 +50,28 @@ pub(super) fn identifies(field: FieldNo) -> bool {
         FieldNo::WEBSITE,
     ];
     IDENTIFYING.contains(&field)
+}
+
+/// The terms of a lead that is put together anew. `region` is the default region of phones.
+pub(super) fn of_fields(
+    plan: &Plan,
+    fields: &Fields,
+    searchable: &BTreeSet<FieldNo>,
+    region: Option<&str>,
+) -> Vec<Term> {
+    let mut parser = PhoneParser::new(region);
+    let tagged = plan.columns.iter().filter(|column| column.tag == Some(TagKind::PHONE));
+    let known = [FieldNo::PHONE, FieldNo::PHONE_2, FieldNo::MOBILE].into_iter();
+    let forms: Vec<(FieldNo, Phone)> = known
+        .chain(tagged.map(|column| column.field))
+        .filter_map(|field| match fields.get(&field) {
+            Some(Value::Text(text)) if !text.expose().trim().is_empty() => {
+                Some((field, parser.e164(text.expose())))
+            }
+            _ => None,
+        })
+        .collect();
+    of(plan, fields, searchable, &forms)
 }
 
 /// The terms of a lead, each once. `phones` holds the normalised forms of its phones by field.

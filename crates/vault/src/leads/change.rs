@@ -99,7 +99,8 @@ async fn merge(
             None => fields.remove(field),
         };
     }
-    let fields = with_cells(checked(cell, &fields, dataset)?, &fields);
+    let fields =
+        with_cells(checked(cell, crate::import::Enabled::by(permit), &fields, dataset)?, &fields);
     let ring = room.ring()?;
     let located = locate(&ring, row)?;
     let mut phones = PhoneParser::new(dataset.default_region.as_deref());
@@ -158,30 +159,4 @@ fn with_cells(
         None => checked.remove(&FieldNo::ORIGINAL),
     };
     checked
-}
-
-/// Merges the values of an imported row into a lead that is there; whether anything was changed.
-///
-/// # Errors
-/// Denials as decided; what keys, store and journal say.
-pub(crate) async fn merge_row(
-    cell: &Cell,
-    call: &Call,
-    room: &Arc<Room>,
-    id: LeadId,
-    fields: &leadvault_domain::Fields,
-) -> Result<bool, Refusal> {
-    let changes: Vec<_> = fields
-        .iter()
-        .filter(|(field, _)| **field != FieldNo::ORIGINAL)
-        .map(|(field, value)| (*field, Some(value.clone())))
-        .collect();
-    let Ok((row, _)) = find(cell, call, room, id).await else { return Ok(false) };
-    match change_once(cell, call, room, id, row.version, &changes).await {
-        Ok(_) => Ok(true),
-        Err(refusal) if matches!(refusal.fault, Fault::VersionConflict | Fault::NotFound) => {
-            Ok(false)
-        }
-        Err(other) => Err(other),
-    }
 }

@@ -19,6 +19,7 @@ use crate::leads::doc::LeadDoc;
 use crate::leads::opened::category_of;
 use crate::leads::tags;
 use crate::room::{DatasetControl, Room};
+use crate::suppression;
 
 /// First revision of a compartment and first version of a lead.
 const FIRST: u32 = 1;
@@ -36,7 +37,7 @@ pub struct MadeLead {
 ///
 /// # Errors
 /// [`Fault::Duplicate`] for an e-mail the dataset has; [`Fault::Invalid`] with the rule that refuses the
-/// values (`minor`, `card_number`, …); denials as decided.
+/// values (`minor`, `card_number`, …) or `suppressed` for an erased person; denials as decided.
 pub async fn create(cell: &Cell, call: &Call, doc: &LeadDoc) -> Outcome<MadeLead> {
     let room = cell.room_of(call.caller.tenant)?;
     let turn = idempotency::begin(cell, call, &room).await?;
@@ -66,7 +67,10 @@ async fn create_once(
     ask.categories = labels.categories();
     ask.labels = Some(labels);
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
-    let fields = checked(cell, fields, &dataset)?;
+    let fields = checked(cell, crate::import::Enabled::by(&permit), fields, &dataset)?;
+    if let Some(field) = suppression::find(cell, room, &dataset, &fields).await? {
+        return Err(suppression::refusal(field));
+    }
     let tree = dataset.tree;
     let leaf = room.keys()?.allocate(dataset.no, tree, 1).await?;
     let at = LeafAddress { dataset: dataset.no, tree, leaf };
@@ -154,13 +158,14 @@ fn is_yes(value: &Value) -> bool {
 /// [`Fault::Invalid`] with field and rule.
 pub(crate) fn checked(
     cell: &Cell,
+    enabled: crate::import::Enabled,
     fields: &Fields,
     dataset: &DatasetControl,
 ) -> Result<Fields, Refusal> {
     let today = cell.clock().now().date();
     for (field, value) in fields {
         let Value::Text(text) = value else { continue };
-        if let Some(code) = crate::import::refused_value(*field, text.expose(), today) {
+        if let Some(code) = crate::import::refused_value(*field, text.expose(), today, enabled) {
             return Err(Fault::invalid(format!("#/fields/{}", field.name()), code).into());
         }
     }

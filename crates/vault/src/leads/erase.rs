@@ -1,7 +1,8 @@
 //! Erasure of one lead: crypto-shred, step by step, each step durable and idempotent (crypto.md 3.6).
 //!
 //! ```text
-//! decide → entry erase.requested + tombstone + request row, one commit
+//! decide → read what the suppression list remembers
+//!   → entry erase.requested + tombstone + request row + suppression tags, one commit
 //!   → the leaf is punctured: pages and directory written, decided, forgotten by the slot   (the instant of erasure)
 //!   → the row goes → entry erase.completed → published → receipt signed
 //! ```
@@ -18,8 +19,8 @@ use leadvault_keys::{Advanced, Change, KeyError};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    DeleteLead, EraseRow, EraseStep, InsertErase, LeadRow, Outcome as Written, TenantScope,
-    TombstoneLead, UpdateErase, Write,
+    DeleteLead, EraseRow, EraseStep, InsertErase, InsertSuppression, LeadRow, Outcome as Written,
+    TenantScope, TombstoneLead, UpdateErase, Write,
 };
 use serde_json::{Value as Json, json};
 
@@ -34,6 +35,7 @@ use crate::leads::reveal::find;
 use crate::log;
 use crate::operator;
 use crate::room::Room;
+use crate::suppression;
 use crate::system;
 
 /// Unfinished erasures taken up at a time when a cell starts.
@@ -117,7 +119,18 @@ async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> O
         Err(_) if Cell::key_state(room, &room.control()) != KeyState::Active => None,
         Err(other) => return Err(other.into()),
     };
-    let stamp = request(cell, call, room, &permit, &row, reference).await?;
+    let mut remembered = None;
+    if reference.is_some() {
+        let kept = suppression::of_erased(cell, call, room, &permit, &dataset, &row).await;
+        remembered = match kept {
+            Ok(kept) => Some(kept),
+            Err(refusal) if refusal.fault == Fault::NotFound => {
+                return Err(cell.not_found(room, call, Operation::Erase, on).await);
+            }
+            Err(other) => return Err(other),
+        };
+    }
+    let stamp = request(cell, call, room, &permit, &row, reference, remembered).await?;
     cell.fail_point("erase.requested");
     let Some(reference) = reference else {
         return Ok(Answer { value: Erased::PendingKey, stamp: Some(stamp) });
@@ -144,6 +157,7 @@ async fn request(
     permit: &Permit,
     row: &LeadRow,
     reference: Option<LeadRef>,
+    remembered: Option<InsertSuppression>,
 ) -> Result<Stamp, Refusal> {
     let mut entry = permit.entry_as(call, LogOperation::EraseRequested, ResourceType::Record).n(1);
     if let Some(reference) = reference {
@@ -152,7 +166,7 @@ async fn request(
     if let Some(dataset) = room.control().dataset_by_no(row.at.dataset) {
         entry = entry.dataset(dataset.id);
     }
-    let writes: Vec<Write> = vec![
+    let mut writes: Vec<Write> = vec![
         TombstoneLead { id: row.id }.into(),
         InsertErase {
             lead: row.id,
@@ -163,6 +177,7 @@ async fn request(
         }
         .into(),
     ];
+    writes.extend(remembered.map(Write::from));
     let write = idempotency::beside(cell, call, room, writes, Made::Erasure { id: row.id }).await?;
     let asserted = Some(permit.read_generations());
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
