@@ -19,8 +19,8 @@ use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::import::job::{self, ImportView, NewImport, Part};
 use leadvault_vault::import::quarantine;
 use leadvault_vault::{
-    Call, Cell, CellParts, Credential, Fault, Named, datasets, instructions, leads, parse_body,
-    tenants,
+    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, instructions, leads,
+    parse_body, tenants,
 };
 use serde_json::{Value, json};
 
@@ -114,8 +114,9 @@ impl World {
             "export_recipient": null,
         });
         let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
-        let made = tenants::create(&cell, tenant).await.unwrap();
-        let caller = match cell.authenticate(made.secret.expose()).await.unwrap() {
+        let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
+        let made = tenants::create(&cell, &act, tenant).await.unwrap();
+        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
             Credential::Tenant(caller) => *caller,
             Credential::Operator => panic!("a tenant's key"),
         };
