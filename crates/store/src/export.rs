@@ -1,13 +1,12 @@
-//! Exports and their rendered parts. The bytes lie in `files/` ([`crate::ObjectFiles`]), sealed.
+//! Exports. The bytes lie in `files/` ([`crate::ObjectFiles`]), sealed; parts are in [`crate::export_part`].
 
-use leadvault_domain::{
-    DatasetNo, ExportId, LeafAddress, LeafRange, OperationId, TenantNo, Timestamp,
-};
+use leadvault_domain::{DatasetNo, ExportId, OperationId, TenantNo, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
 use crate::error::Result;
+use crate::export_extent;
 use crate::object_files::ObjectName;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -18,40 +17,33 @@ use crate::write::{Conflict, Outcome};
 macro_rules! columns {
     () => {
         "uuid, operation, dataset_no, state, encrypted, delivered, created_at, expires_at, leaf, \
-         object, sha256, bytes, leads, log_index, meta_leaf, meta_revision, meta"
+         begun_index, file_leaf, object, sha256, bytes, leads, log_index, meta_leaf, \
+         meta_revision, meta"
     };
 }
 
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = ?1 AND uuid = ?2");
     LIST = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = ?1 ORDER BY uuid");
-    LIST_PARTS = "SELECT part_no, dataset_no, tree, first_leaf, end_leaf, object, chunks, bytes, \
-                  leads FROM export_part WHERE tenant_no = ?1 AND export = ?2 ORDER BY part_no";
-    /// Exports that are not over and may hold the lead of a leaf.
-    LIST_HOLDING = "SELECT DISTINCT e.uuid FROM export e JOIN export_part p \
-                    ON p.tenant_no = e.tenant_no AND p.export = e.uuid WHERE e.tenant_no = ?1 \
-                    AND e.state IN ('running', 'ready') AND p.dataset_no = ?2 AND p.tree = ?3 \
-                    AND p.first_leaf <= ?4 AND p.end_leaf > ?4 ORDER BY e.uuid";
     INSERT = "INSERT INTO export (tenant_no, uuid, operation, dataset_no, state, encrypted, \
-              delivered, created_at, expires_at, leaf, meta_leaf, meta_revision, meta) \
-              VALUES (?1, ?2, ?3, ?4, 'running', ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11) \
-              ON CONFLICT DO NOTHING";
-    READY = "UPDATE export SET state = 'ready', object = ?3, sha256 = ?4, bytes = ?5, leads = ?6, \
-             expires_at = ?7, log_index = ?8 WHERE tenant_no = ?1 AND uuid = ?2 \
-             AND state = 'running'";
+              delivered, created_at, expires_at, leaf, meta_leaf, meta_revision, meta, \
+              begun_index) VALUES (?1, ?2, ?3, ?4, 'running', ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, \
+              ?12) ON CONFLICT DO NOTHING";
+    ASSEMBLE = "UPDATE export SET file_leaf = ?3, object = ?4 WHERE tenant_no = ?1 AND uuid = ?2 \
+                AND state = 'running'";
+    READY = "UPDATE export SET state = 'ready', sha256 = ?5, bytes = ?6, leads = ?7, \
+             expires_at = ?8, log_index = ?9 WHERE tenant_no = ?1 AND uuid = ?2 \
+             AND state = 'running' AND file_leaf = ?3 AND object = ?4 AND NOT EXISTS \
+             (SELECT 1 FROM export_part WHERE tenant_no = ?1 AND export = ?2 \
+             AND state <> 'rendered')";
     DELIVERED = "UPDATE export SET delivered = delivered + 1 WHERE tenant_no = ?1 AND uuid = ?2 \
                  AND state = 'ready'";
-    OVER = "UPDATE export SET state = ?3 WHERE tenant_no = ?1 AND uuid = ?2 \
-            AND state IN ('running', 'ready')";
-    INSERT_PART = "INSERT INTO export_part (tenant_no, export, part_no, dataset_no, tree, \
-                   first_leaf, end_leaf, object, chunks, bytes, leads) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                   ON CONFLICT (tenant_no, export, part_no) DO UPDATE SET \
-                   dataset_no = excluded.dataset_no, tree = excluded.tree, \
-                   first_leaf = excluded.first_leaf, end_leaf = excluded.end_leaf, \
-                   object = excluded.object, chunks = excluded.chunks, bytes = excluded.bytes, \
-                   leads = excluded.leads";
-    DELETE_PARTS = "DELETE FROM export_part WHERE tenant_no = ?1 AND export = ?2";
+    STALE = "UPDATE export SET state = 'stale' WHERE tenant_no = ?1 AND uuid = ?2 \
+             AND state = 'ready'";
+    EXPIRED = "UPDATE export SET state = 'expired' WHERE tenant_no = ?1 AND uuid = ?2 \
+               AND state IN ('running', 'ready')";
+    REMOVED = "UPDATE export SET file_leaf = NULL WHERE tenant_no = ?1 AND uuid = ?2 \
+               AND state IN ('stale', 'expired')";
 }
 
 /// An export.
@@ -73,8 +65,14 @@ pub struct ExportRow {
     pub created_at: Timestamp,
     /// When it goes.
     pub expires_at: Timestamp,
-    /// System leaf its chunks grow from.
+    /// System leaf of what it was asked for.
     pub leaf: u32,
+    /// Index of the entry that allowed it: leads stored before are in it.
+    pub begun_index: Option<u64>,
+    /// System leaf its file grows from, from the moment it is begun until it is gone.
+    pub file_leaf: Option<u32>,
+    /// Name of that file in `files/`.
+    pub object: Option<ObjectName>,
     /// The finished file.
     pub file: Option<ExportFile>,
     /// What it was asked for.
@@ -96,28 +94,13 @@ pub struct ExportFile {
     pub index: Option<u64>,
 }
 
-/// A rendered part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExportPartRow {
-    /// From 0.
-    pub no: u32,
-    /// The leaves whose live leads are in it.
-    pub range: LeafRange,
-    /// Its name in `files/`.
-    pub object: ObjectName,
-    /// Chunks in the file.
-    pub chunks: u64,
-    /// Its length, opened.
-    pub bytes: u64,
-    /// Leads in it.
-    pub leads: u64,
-}
-
-/// Stores an export that is to be rendered.
+/// Stores an export that is to be rendered, beside the entry that allows it.
 #[derive(Debug, Clone)]
 pub struct InsertExport {
-    /// The export; its state is `running`, `delivered` and `file` are not written.
+    /// The export; its state is `running`, `delivered`, `begun_index` and the file are not written.
     pub row: ExportRow,
+    /// Dataset and tree of all it covers: the leaves in use now are its extents.
+    pub trees: Vec<(DatasetNo, u32)>,
 }
 
 impl InsertExport {
@@ -125,6 +108,7 @@ impl InsertExport {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        index: Option<u64>,
     ) -> Result<Outcome> {
         let (row, meta) = (&self.row, self.row.meta.as_ref());
         let done = sqlx::query(INSERT)
@@ -139,8 +123,14 @@ impl InsertExport {
             .bind(meta.map(|m| i64::from(m.leaf)))
             .bind(meta.map_or(0, |m| i64::from(m.revision)))
             .bind(meta.map(|m| m.blob.clone()))
-            .execute(connection)
+            .bind(index.map(stored).transpose()?)
+            .execute(&mut *connection)
             .await?;
+        if done.rows_affected() == 1 {
+            for tree in &self.trees {
+                export_extent::insert(connection, tenant, row.id, *tree).await?;
+            }
+        }
         Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
     }
 }
@@ -148,8 +138,17 @@ impl InsertExport {
 /// How an export goes on.
 #[derive(Debug, Clone, Copy)]
 pub enum ExportStep {
-    /// The file is assembled; the entry beside this is `export.ready`.
+    /// Its file is going to be assembled.
+    Assemble {
+        /// System leaf of its chunks.
+        leaf: u32,
+        /// Its name in `files/`.
+        object: ObjectName,
+    },
+    /// The file is assembled of parts that all hold; the entry beside this is `export.ready`.
     Ready {
+        /// System leaf it was assembled under.
+        leaf: u32,
         /// The file; its index is that of the entry.
         file: ExportFile,
         /// When it goes.
@@ -157,10 +156,12 @@ pub enum ExportStep {
     },
     /// A download begins.
     Delivered,
-    /// A lead in it was erased.
+    /// A lead in the finished file was erased.
     Stale,
     /// Its time is over.
     Expired,
+    /// It is over, and its file is gone.
+    Removed,
 }
 
 /// Moves an export on. [`Conflict::StateMoved`] if its state does not allow it.
@@ -181,7 +182,11 @@ impl UpdateExport {
     ) -> Result<Outcome> {
         let query = |sql| sqlx::query(sql).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
         let query = match self.step {
-            ExportStep::Ready { file, expires_at } => query(READY)
+            ExportStep::Assemble { leaf, object } => {
+                query(ASSEMBLE).bind(i64::from(leaf)).bind(object.0.to_vec())
+            }
+            ExportStep::Ready { leaf, file, expires_at } => query(READY)
+                .bind(i64::from(leaf))
                 .bind(file.object.0.to_vec())
                 .bind(file.sha256.to_vec())
                 .bind(stored(file.bytes)?)
@@ -189,67 +194,16 @@ impl UpdateExport {
                 .bind(expires_at.micros())
                 .bind(index.map(stored).transpose()?),
             ExportStep::Delivered => query(DELIVERED),
-            ExportStep::Stale => query(OVER).bind(ExportState::Stale.as_str()),
-            ExportStep::Expired => query(OVER).bind(ExportState::Expired.as_str()),
+            ExportStep::Stale => query(STALE),
+            ExportStep::Expired => query(EXPIRED),
+            ExportStep::Removed => query(REMOVED),
         };
-        let done = query.execute(connection).await?;
+        let done = query.execute(&mut *connection).await?;
+        let over = matches!(self.step, ExportStep::Stale | ExportStep::Expired);
+        if over && done.rows_affected() == 1 {
+            export_extent::delete(connection, tenant, self.id).await?;
+        }
         Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
-    }
-}
-
-/// Stores a rendered part, or puts another in its place.
-#[derive(Debug, Clone, Copy)]
-pub struct InsertExportPart {
-    /// The export.
-    pub id: ExportId,
-    /// The part.
-    pub row: ExportPartRow,
-}
-
-impl InsertExportPart {
-    pub(crate) async fn run(
-        &self,
-        connection: &mut SqliteConnection,
-        tenant: TenantNo,
-    ) -> Result<Outcome> {
-        let row = self.row;
-        sqlx::query(INSERT_PART)
-            .bind(i64::from(tenant.0))
-            .bind(self.id.bytes().to_vec())
-            .bind(i64::from(row.no))
-            .bind(i64::from(row.range.dataset.0))
-            .bind(i64::from(row.range.tree))
-            .bind(i64::from(row.range.first))
-            .bind(stored(row.range.end)?)
-            .bind(row.object.0.to_vec())
-            .bind(stored(row.chunks)?)
-            .bind(stored(row.bytes)?)
-            .bind(stored(row.leads)?)
-            .execute(connection)
-            .await?;
-        Ok(Outcome::Done)
-    }
-}
-
-/// Forgets the parts of an export whose files are gone.
-#[derive(Debug, Clone, Copy)]
-pub struct DeleteExportParts {
-    /// The export.
-    pub id: ExportId,
-}
-
-impl DeleteExportParts {
-    pub(crate) async fn run(
-        &self,
-        connection: &mut SqliteConnection,
-        tenant: TenantNo,
-    ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE_PARTS)
-            .bind(i64::from(tenant.0))
-            .bind(self.id.bytes().to_vec())
-            .execute(connection)
-            .await?;
-        Ok(Outcome::Count(done.rows_affected()))
     }
 }
 
@@ -277,59 +231,20 @@ impl DataStore {
         let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
         rows.iter().map(decode).collect()
     }
-
-    /// The rendered parts of an export, in order.
-    ///
-    /// # Errors
-    /// [`crate::StoreError`].
-    pub async fn list_export_parts(
-        &self,
-        scope: TenantScope,
-        id: ExportId,
-    ) -> Result<Vec<ExportPartRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_PARTS)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode_part).collect()
-    }
-
-    /// Exports that are running or ready and may hold the lead of a leaf.
-    ///
-    /// # Errors
-    /// [`crate::StoreError`].
-    pub async fn list_exports_holding(
-        &self,
-        scope: TenantScope,
-        at: LeafAddress,
-    ) -> Result<Vec<ExportId>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_HOLDING)
-            .bind(scope.no())
-            .bind(i64::from(at.dataset.0))
-            .bind(i64::from(at.tree))
-            .bind(i64::from(at.leaf))
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode =
-            |row: &SqliteRow| Cells::new("export", row).bytes("uuid").map(ExportId::from_bytes);
-        rows.iter().map(decode).collect()
-    }
 }
 
 fn decode(row: &SqliteRow) -> Result<ExportRow> {
     let cells = Cells::new("export", row);
-    let file = match cells.bytes_or_null("object")? {
-        None => None,
-        Some(object) => Some(ExportFile {
-            object: ObjectName(object),
-            sha256: cells.bytes("sha256")?,
+    let object = cells.bytes_or_null("object")?.map(ObjectName);
+    let file = match (object, cells.bytes_or_null("sha256")?) {
+        (Some(object), Some(sha256)) => Some(ExportFile {
+            object,
+            sha256,
             bytes: cells.number("bytes")?,
             leads: cells.number("leads")?,
             index: cells.number_or_null("log_index")?,
         }),
+        _ => None,
     };
     Ok(ExportRow {
         id: ExportId::from_bytes(cells.bytes("uuid")?),
@@ -341,24 +256,10 @@ fn decode(row: &SqliteRow) -> Result<ExportRow> {
         created_at: cells.time("created_at")?,
         expires_at: cells.time("expires_at")?,
         leaf: cells.number("leaf")?,
+        begun_index: cells.number_or_null("begun_index")?,
+        file_leaf: cells.number_or_null("file_leaf")?,
+        object,
         file,
         meta: Sealed::read(cells, "meta_leaf", "meta_revision", "meta")?,
-    })
-}
-
-fn decode_part(row: &SqliteRow) -> Result<ExportPartRow> {
-    let cells = Cells::new("export_part", row);
-    Ok(ExportPartRow {
-        no: cells.number("part_no")?,
-        range: LeafRange {
-            dataset: DatasetNo(cells.number("dataset_no")?),
-            tree: cells.number("tree")?,
-            first: cells.number("first_leaf")?,
-            end: cells.number("end_leaf")?,
-        },
-        object: ObjectName(cells.bytes("object")?),
-        chunks: cells.number("chunks")?,
-        bytes: cells.number("bytes")?,
-        leads: cells.number("leads")?,
     })
 }

@@ -14,6 +14,8 @@ const DATA: &[(&str, Statements)] = &[
     ("engine", crate::engine::STATEMENTS),
     ("erase", crate::erase::STATEMENTS),
     ("export", crate::export::STATEMENTS),
+    ("export_extent", crate::export_extent::STATEMENTS),
+    ("export_part", crate::export_part::STATEMENTS),
     ("import", crate::import::STATEMENTS),
     ("import_failure", crate::import_failure::STATEMENTS),
     ("instruction", crate::instruction::STATEMENTS),

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored, stored_len};
 use crate::error::{Result, StoreError};
+use crate::export_extent;
 use crate::lead_tags;
 use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
@@ -312,6 +313,7 @@ impl InsertLead {
         for part in lead.side_parts() {
             upsert_part(connection, tenant, row_id, part).await?;
         }
+        export_extent::insert_late(connection, tenant, &[lead.at]).await?;
         Ok(Outcome::Done)
     }
 }

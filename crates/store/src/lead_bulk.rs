@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use leadvault_domain::{LeadId, TagKind, TenantNo};
+use leadvault_domain::{LeadId, LeafAddress, TagKind, TenantNo};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::Cells;
 use crate::error::{Result, StoreError};
+use crate::export_extent;
 use crate::import::StepImport;
 use crate::lead::{NewLead, Query, TABLE, insert_lead, insert_lead_row, next_row, upsert_part};
 use crate::statement::statements;
@@ -193,6 +194,8 @@ impl LeadSlice {
             rows.into_iter().filter(|(id, _)| !lost.contains_key(id)).collect();
         insert_leads(connection, tenant, &kept).await?;
         insert_tags(connection, tenant, &kept).await?;
+        let leaves: Vec<LeafAddress> = kept.iter().map(|(_, lead)| lead.at).collect();
+        export_extent::insert_late(connection, tenant, &leaves).await?;
         let outcome = SliceOutcome {
             stored: u32::try_from(kept.len()).map_err(|_| StoreError::OutOfRange)?,
             lost: lost

@@ -25,6 +25,8 @@ mod engine;
 mod erase;
 mod error;
 mod export;
+mod export_extent;
+mod export_part;
 mod import;
 mod import_failure;
 mod import_slice;
@@ -66,9 +68,10 @@ pub use dataset::{DatasetRow, InsertDataset, UpdateDataset};
 pub use engine::StoreOptions;
 pub use erase::{DeleteErases, EraseRow, EraseStep, InsertErase, UpdateErase};
 pub use error::{Result, StoreError};
-pub use export::{
-    DeleteExportParts, ExportFile, ExportPartRow, ExportRow, ExportStep, InsertExport,
-    InsertExportPart, UpdateExport,
+pub use export::{ExportFile, ExportRow, ExportStep, InsertExport, UpdateExport};
+pub use export_part::{
+    CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,
+    RowsSeen, SpoilExportParts,
 };
 pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,
@@ -100,5 +103,7 @@ pub use scope::TenantScope;
 pub use sealed::Sealed;
 pub use suppression::{DeleteSuppression, InsertSuppression, SuppressionRow};
 pub use tenant::{DeleteTenantRows, InsertTenant, TenantRow, UpdateTenantMeta, UpdateTenantState};
-pub use words::{DatasetState, EraseState, ExportState, ImportState, NoticeState, OperationState};
+pub use words::{
+    DatasetState, EraseState, ExportState, ImportState, NoticeState, OperationState, PartState,
+};
 pub use write::{Conflict, Outcome, PARTS_MAX, Write};

@@ -18,7 +18,9 @@ statements! {
         FROM operation WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(MAX(COALESCE(meta_leaf, -1), COALESCE(cursor_leaf, -1))) \
         FROM import_batch WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(MAX(leaf, COALESCE(meta_leaf, -1))) FROM export WHERE tenant_no = ?1 \
+        UNION ALL SELECT MAX(MAX(leaf, COALESCE(meta_leaf, -1), COALESCE(file_leaf, -1))) \
+        FROM export WHERE tenant_no = ?1 \
+        UNION ALL SELECT MAX(leaf) FROM export_part WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(answer_leaf) FROM replay WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(receipt_leaf) FROM erase_request WHERE tenant_no = ?1)";
 }

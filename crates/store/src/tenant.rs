@@ -35,6 +35,8 @@ statements! {
     DELETE_REPLAYS = "DELETE FROM replay WHERE tenant_no = ?1";
     DELETE_FAILURES = "DELETE FROM import_failure WHERE tenant_no = ?1";
     DELETE_EXPORT_PARTS = "DELETE FROM export_part WHERE tenant_no = ?1";
+    DELETE_EXPORT_EXTENTS = "DELETE FROM export_extent WHERE tenant_no = ?1";
+    DELETE_EXPORT_LATE = "DELETE FROM export_late WHERE tenant_no = ?1";
     DELETE_PRINCIPALS = "DELETE FROM principal WHERE tenant_no = ?1";
 }
 
@@ -50,6 +52,8 @@ const SHREDDED: &[&str] = &[
     DELETE_REPLAYS,
     DELETE_FAILURES,
     DELETE_EXPORT_PARTS,
+    DELETE_EXPORT_EXTENTS,
+    DELETE_EXPORT_LATE,
     DELETE_PRINCIPALS,
 ];
 

@@ -40,6 +40,8 @@ words! {
     OperationState { Running = "running", Done = "done", Failed = "failed" }
     /// State of an export.
     ExportState { Running = "running", Ready = "ready", Stale = "stale", Expired = "expired" }
+    /// State of a part of an export.
+    PartState { Open = "open", Rendered = "rendered", Dirty = "dirty", Dropped = "dropped" }
     /// State of a notice.
     NoticeState { New = "new", Acknowledged = "acknowledged" }
     /// How far an erasure got.

@@ -21,9 +21,9 @@ use crate::data_store::DataStore;
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::{
-    api_key, control, dataset, erase, export, import, import_failure, instruction, journal, lead,
-    lead_bulk, lead_change, log_tree, log_upkeep, notice, operation, principal, replay,
-    suppression, tenant,
+    api_key, control, dataset, erase, export, export_part, import, import_failure, instruction,
+    journal, lead, lead_bulk, lead_change, log_tree, log_upkeep, notice, operation, principal,
+    replay, suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -112,10 +112,12 @@ writes! {
     DeleteErases = erase::DeleteErases;
     InsertSuppression = suppression::InsertSuppression;
     DeleteSuppression = suppression::DeleteSuppression;
-    InsertExport = export::InsertExport;
+    InsertExport = export::InsertExport, indexed;
     UpdateExport = export::UpdateExport, indexed;
-    InsertExportPart = export::InsertExportPart;
-    DeleteExportParts = export::DeleteExportParts;
+    OpenExportPart = export_part::OpenExportPart;
+    CloseExportPart = export_part::CloseExportPart;
+    SpoilExportParts = export_part::SpoilExportParts;
+    DropExportParts = export_part::DropExportParts;
 }
 
 /// What a write that met no trouble returns.

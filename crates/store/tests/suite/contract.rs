@@ -61,6 +61,12 @@ macro_rules! every_case {
                 a_slice_moves_its_import_or_stores_nothing
                 a_slice_above_its_bound_is_refused
             }
+            export {
+                what_was_stored_when_an_export_began_is_told_from_what_came_later
+                a_part_that_was_spoilt_is_rendered_under_another_leaf
+                a_file_is_ready_only_while_all_parts_it_was_made_of_hold
+                a_page_ends_by_rows_or_by_bytes_and_a_change_is_seen_in_the_versions
+            }
             work {
                 an_operation_is_claimed_by_one_node_until_its_lease_ends
                 due_operations_take_turns_between_tenants
@@ -68,7 +74,6 @@ macro_rules! every_case {
                 an_import_counts_and_lists_its_failures
                 a_used_idempotency_key_tells_what_it_was_used_for
                 an_erasure_keeps_its_reference_only_until_it_is_logged
-                an_export_is_found_by_a_lead_in_it
                 suppressed_values_expire
                 notices_are_seen_once
                 the_largest_system_leaf_is_that_of_any_row

@@ -8,6 +8,7 @@
 mod contract;
 mod control;
 mod crash;
+mod export;
 mod full_disk;
 mod journal;
 mod keys;

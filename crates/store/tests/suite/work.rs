@@ -1,15 +1,12 @@
 //! Jobs, imports, exports, replays, erasures.
 
-use leadvault_domain::{
-    ExportId, ImportId, LeafAddress, LeafRange, NoticeId, OperationId, Timestamp,
-};
+use leadvault_domain::{ImportId, LeafAddress, NoticeId, OperationId, Timestamp};
 use leadvault_store::{
     AcknowledgeNotice, ClaimOperation, Conflict, DeleteErases, DeleteReplays, DeleteSuppression,
-    EraseState, EraseStep, ExportFile, ExportPartRow, ExportRow, ExportState, ExportStep,
-    FinishOperation, ImportFailure, InsertErase, InsertExport, InsertExportPart, InsertImport,
+    EraseState, EraseStep, FinishOperation, ImportFailure, InsertErase, InsertImport,
     InsertImportFailures, InsertNotice, InsertOperation, InsertReplay, InsertSuppression,
-    LeaseImport, NoticeState, ObjectName, OperationState, Outcome, PostponeOperation, ReplayRow,
-    Sealed, SuppressionRow, TenantScope, UpdateErase, UpdateExport, UpdateProgress,
+    LeaseImport, NoticeState, OperationState, Outcome, PostponeOperation, ReplayRow, Sealed,
+    SuppressionRow, TenantScope, UpdateErase, UpdateProgress,
 };
 
 use crate::kit::{DATASET, NOW, TestCell, append, apply, done, id, lead_id, sealed, tenant, write};
@@ -213,58 +210,6 @@ pub(crate) async fn an_erasure_keeps_its_reference_only_until_it_is_logged(cell:
     let sweep = |before| DeleteErases { before };
     assert_eq!(apply(&cell.data, scope, sweep(NOW)).await, Outcome::Count(0));
     assert_eq!(apply(&cell.data, scope, sweep(later(1))).await, Outcome::Count(1));
-}
-
-pub(crate) async fn an_export_is_found_by_a_lead_in_it(cell: &TestCell) {
-    let scope = tenant(&cell.data).await;
-    let mut row = ExportRow {
-        id: ExportId::from_bytes(id(5, 1)),
-        operation: OperationId::from_bytes(id(4, 1)),
-        dataset: None,
-        state: ExportState::Running,
-        encrypted: true,
-        delivered: 0,
-        created_at: NOW,
-        expires_at: later(99),
-        leaf: 3,
-        file: None,
-        meta: None,
-    };
-    done(&cell.data, scope, InsertExport { row: row.clone() }).await;
-    let mut part = ExportPartRow {
-        no: 0,
-        range: LeafRange { dataset: DATASET, tree: 1, first: 0, end: 10 },
-        object: ObjectName([1; 16]),
-        chunks: 2,
-        bytes: 70_000,
-        leads: 9,
-    };
-    done(&cell.data, scope, InsertExportPart { id: row.id, row: part }).await;
-    part.object = ObjectName([2; 16]);
-    done(&cell.data, scope, InsertExportPart { id: row.id, row: part }).await;
-    assert_eq!(cell.data.list_export_parts(scope, row.id).await, Ok(vec![part]));
-    let holding = |leaf| {
-        let at = LeafAddress { dataset: DATASET, tree: 1, leaf };
-        async move { cell.data.list_exports_holding(scope, at).await.unwrap() }
-    };
-    assert_eq!(holding(9).await, [row.id]);
-    assert_eq!(holding(10).await, []);
-
-    let object = ObjectName([3; 16]);
-    let file = ExportFile { object, sha256: [4; 32], bytes: 65_000, leads: 9, index: None };
-    let update = |step| UpdateExport { id: row.id, step };
-    let ready = update(ExportStep::Ready { file, expires_at: later(500) });
-    append(&cell.data, vec![write(scope, "export.ready", ready)]).await;
-    done(&cell.data, scope, update(ExportStep::Delivered)).await;
-    row.state = ExportState::Ready;
-    row.file = Some(ExportFile { index: Some(1), ..file });
-    (row.delivered, row.expires_at) = (1, later(500));
-    assert_eq!(cell.data.find_export(scope, row.id).await, Ok(Some(row.clone())));
-    done(&cell.data, scope, update(ExportStep::Stale)).await;
-    assert_eq!(holding(9).await, [], "it is over");
-    let moved = Outcome::Conflict(Conflict::StateMoved);
-    assert_eq!(apply(&cell.data, scope, update(ExportStep::Delivered)).await, moved);
-    assert_eq!(cell.data.list_exports(scope).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn suppressed_values_expire(cell: &TestCell) {
