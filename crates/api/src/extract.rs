@@ -21,4 +21,4 @@ pub(crate) use if_match::IfMatch;
 pub(crate) use json::{OperatorJson, TenantJson, TenantPatch, present};
 pub(crate) use page::page_limit;
 pub(crate) use params::{Path, Query};
-pub(crate) use range::{ByteRange, ContentRange};
+pub(crate) use range::{ByteRange, ContentRange, Ranged};

@@ -114,6 +114,12 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Self::Refused(refusal) = self
+            && let Fault::RangeNotSatisfiable { total } = refusal.fault
+            && let Ok(span) = HeaderValue::from_str(&format!("bytes */{total}"))
+        {
+            headers.insert(header::CONTENT_RANGE, span);
+        }
+        if let Self::Refused(refusal) = self
             && let Some(stamp) = &refusal.stamp
         {
             crate::answer::put_stamp(headers, stamp);
@@ -156,6 +162,9 @@ fn shape(fault: &Fault) -> Shape {
         Fault::IfMatchRequired => shape_of(428, "if_match_required", "If-Match is needed"),
         Fault::TooLarge => shape_of(413, "too_large", "The request is above its size limit"),
         Fault::MediaType => shape_of(415, "media_type", "The body needs another media type"),
+        Fault::RangeNotSatisfiable { .. } => {
+            shape_of(416, "range_not_satisfiable", "Range begins behind the end")
+        }
         Fault::WrongRegion { .. } => shape_of(421, "wrong_region", "The tenant lives elsewhere"),
         Fault::MappingNeeded(_) => invalid("mapping_needed", "Columns are ambiguous"),
         Fault::NoHeaderRow => invalid("no_header_row", "The file has no header row"),

@@ -160,10 +160,14 @@ impl LogKeys {
     /// here is one of [`LogKeys::sign`] or a note.
     pub fn sign_file(&self, text: &[u8], trusted_comment: &str) -> String {
         let key = Arc::clone(&self.signers().current);
-        let digest = sha256(&[key.verifying_key().bytes()]);
-        let mut key_id = [0; 8];
-        key_id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        minisign::sign(&key, key_id, text, trusted_comment)
+        minisign::sign(&key, file_key_id(&key.verifying_key()), text, trusted_comment)
+    }
+
+    /// The public key of [`LogKeys::sign_file`], as `minisign -P` takes it.
+    pub fn file_key(&self) -> String {
+        let key = self.verifying_key();
+        let text = minisign::public_key_text(&key, file_key_id(&key));
+        text.lines().last().unwrap_or_default().to_owned()
     }
 
     /// The current verification key.
@@ -174,6 +178,13 @@ impl LogKeys {
     fn signers(&self) -> Arc<Signers> {
         Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The first eight bytes of SHA-256 of a key.
+fn file_key_id(key: &VerifyingKey) -> [u8; 8] {
+    let mut id = [0; 8];
+    id.iter_mut().zip(sha256(&[key.bytes()])).for_each(|(to, from)| *to = from);
+    id
 }
 
 impl Signers {

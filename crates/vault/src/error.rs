@@ -102,6 +102,12 @@ pub enum Fault {
     /// Body, page or batch above its limit.
     #[error("too large")]
     TooLarge,
+    /// `Range` begins behind the end.
+    #[error("range not satisfiable")]
+    RangeNotSatisfiable {
+        /// Bytes of the whole.
+        total: u64,
+    },
     /// Another media type is needed.
     #[error("media type")]
     MediaType,

@@ -13,5 +13,7 @@ use crate::{export, import, shred};
 pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
     shred::resume(cell).await?;
     import::undo::resume(cell).await?;
-    export::resume(cell).await
+    export::resume(cell).await?;
+    tokio::spawn(export::expire_for_ever(Arc::clone(cell)));
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::error::{Fault, Refusal};
 use crate::room::Room;
 
 /// The system tree is the first of its kind and never re-treed in this version.
-const SYSTEM_TREE: u32 = 1;
+pub(crate) const SYSTEM_TREE: u32 = 1;
 /// Version of the payload formats of small things.
 const SCHEMA: u16 = 1;
 

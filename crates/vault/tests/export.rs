@@ -1,201 +1,16 @@
-//! A whole export: leads in, package out, opened with the reference implementation of age.
+//! A whole export: leads in, package out, opened with the reference implementation of age; and what erasures,
+//! changes and time do to one.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it is surprised")]
 
-use std::io::{Cursor, Read as _};
-use std::sync::Arc;
+mod export_world;
 
-use futures::StreamExt as _;
-use leadvault_crypto::age::Identity;
-use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy, minisign, sha256};
-use leadvault_domain::{Clock, DatasetId, Entropy, ExportId, LeadId, RequestId, Timestamp};
-use leadvault_keys::{KeyServices, RootKey, Slot};
-use leadvault_kms::{FileRoot, FileSlots};
-use leadvault_ledger::LogKeys;
-use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
-use leadvault_vault::leads::LeadDoc;
-use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
-    operations, parse_body, tenants,
-};
+use leadvault_crypto::{minisign, sha256};
+use leadvault_domain::LeadId;
+use leadvault_vault::export::{self, Span};
+use leadvault_vault::{Fault, leads, log, parse_body};
 use serde_json::{Value, json};
 
-#[derive(Debug)]
-struct RealClock;
-
-impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "receipts are compared with the real second")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
-    }
-}
-
-struct World {
-    dir: tempfile::TempDir,
-    cell: Arc<Cell>,
-    call: Call,
-    dataset: DatasetId,
-    identity: Identity,
-    log_key: SigningKey,
-}
-
-async fn cell_in(dir: &std::path::Path, seed: &SecretKey) -> Arc<Cell> {
-    let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let root_file = dir.join("root.key");
-    let root =
-        if root_file.exists() { FileRoot::open(&root_file) } else { FileRoot::create(&root_file) };
-    let root: Arc<dyn RootKey> = Arc::new(root.unwrap());
-    let slot: Arc<dyn Slot> = Arc::new(FileSlots::open(&dir.join("slots"), true).unwrap());
-    let options = StoreOptions { ballast_bytes: 1 << 16, ..StoreOptions::default() };
-    let data = Arc::new(DataStore::open(&dir.join("data.db"), options).await.unwrap());
-    let key_store = Arc::new(KeyStore::open(&dir.join("keys.db"), options).await.unwrap());
-    let services = KeyServices::new(
-        Arc::clone(&root),
-        Arc::clone(&slot),
-        Arc::clone(&key_store) as _,
-        Arc::clone(&clock),
-        Arc::clone(&entropy),
-    )
-    .with_control(Arc::clone(&data) as _);
-    let parts = CellParts {
-        region: "eu1".parse().unwrap(),
-        country: "DE".parse().unwrap(),
-        data,
-        key_store,
-        services,
-        root,
-        slot,
-        log_keys: Arc::new(LogKeys::new("vault.example", SigningKey::from_seed(seed)).unwrap()),
-        log_files: LogFiles::new(dir.join("log")),
-        files_dir: dir.join("files"),
-        operator_key_hash: [0; 32],
-        durability: vec!["single_disk".to_owned()],
-        open_jobs_per_tenant: 4,
-        clock,
-        entropy,
-        fail_point: Arc::new(|_| {}),
-    };
-    leadvault_vault::start(parts).await.unwrap()
-}
-
-fn permit() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2020-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
-}
-
-impl World {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let seed = SecretKey::from_bytes([9; 32]);
-        let cell = cell_in(dir.path(), &seed).await;
-        let identity = Identity::make(&SystemEntropy).unwrap();
-        let tenant = json!({
-            "name": "Acme", "region": "eu1", "controller_country": "DE",
-            "locations": { "store": ["DE"], "access": ["DE", "US"] },
-            "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-            "export_recipient": identity.recipient().to_string(),
-        });
-        let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
-        let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
-        let made = tenants::create(&cell, &act, tenant).await.unwrap();
-        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
-            Credential::Tenant(caller) => *caller,
-            Credential::Operator => panic!("a tenant's key"),
-        };
-        let mut call = Call {
-            caller,
-            instruction: None,
-            purpose: None,
-            request: RequestId::make(&RealClock, &SystemEntropy).unwrap(),
-            idempotency_key: None,
-            route: "test",
-            fingerprint: [0; 32],
-        };
-        let dataset = parse_body(br#"{"name":"Fair"}"#).unwrap();
-        let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
-        let body = parse_body(permit().to_string().as_bytes()).unwrap();
-        let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
-        instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
-        call.instruction = Some(Named { id: drafted.id, version: None });
-        call.purpose = Some("crm_operations".parse().unwrap());
-        Self { dir, cell, call, dataset, identity, log_key: SigningKey::from_seed(&seed) }
-    }
-
-    async fn lead(&self, email: &str, company: &str) -> LeadId {
-        let doc = json!({
-            "dataset": self.dataset, "external_id": "A1", "tags": ["vip"],
-            "fields": { "email": email, "company": company },
-        });
-        let doc: LeadDoc = parse_body(doc.to_string().as_bytes()).unwrap();
-        leads::create::create(&self.cell, &self.call, &doc).await.unwrap().value.id
-    }
-
-    /// The controller's call that names no instruction: an exit.
-    fn exit(&self, key: &str) -> Call {
-        let mut call = self.call.clone();
-        (call.instruction, call.purpose) = (None, None);
-        call.idempotency_key = Some(key.to_owned().into());
-        call.fingerprint = sha256(&[key.as_bytes()]);
-        call
-    }
-
-    async fn export(&self, key: &str, plain: bool) -> ExportId {
-        let call = self.exit(key);
-        let started = export::start(&self.cell, &call, None, plain).await.unwrap().value;
-        for _ in 0..600 {
-            let found = operations::find(&self.cell, &call, started).await.unwrap().value;
-            match found.state {
-                "done" => {
-                    let result = found.result.unwrap();
-                    return result["id"].as_str().unwrap().parse().unwrap();
-                }
-                "failed" => panic!("{:?}", found.error),
-                _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-            }
-        }
-        panic!("the export does not end")
-    }
-
-    async fn download(
-        &self,
-        id: ExportId,
-        range: Option<(u64, Option<u64>)>,
-    ) -> Result<Vec<u8>, Fault> {
-        let answer = export::content(&self.cell, &self.exit("d"), id, range).await;
-        let mut body = answer.map_err(|refusal| refusal.fault)?.value.body;
-        let mut bytes = Vec::new();
-        while let Some(piece) = body.next().await {
-            bytes.extend_from_slice(&piece.unwrap());
-        }
-        Ok(bytes)
-    }
-}
-
-fn decrypt(bytes: &[u8], identity: &Identity) -> Vec<u8> {
-    let identity: age::x25519::Identity = identity.expose().parse().unwrap();
-    age::decrypt(&identity, bytes).unwrap()
-}
-
-fn member(zip: &[u8], path: &str) -> Vec<u8> {
-    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
-    let names: Vec<String> = zip.file_names().map(|n| n.unwrap().into_owned()).collect();
-    let name = names.iter().find(|n| n.ends_with(path)).unwrap();
-    let mut bytes = Vec::new();
-    zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
-}
+use crate::export_world::{World, decrypt, member};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_package_opens_with_age_and_its_hashes_and_signature_hold() {
@@ -205,7 +20,7 @@ async fn a_package_opens_with_age_and_its_hashes_and_signature_hold() {
     let id = world.export("one", false).await;
     let view = export::find(&world.cell, &world.call, id).await.unwrap().value;
     assert_eq!((view.state, view.leads, view.encrypted), ("ready", Some(2), true));
-    let sealed = world.download(id, None).await.unwrap();
+    let sealed = world.download(id, Span::Whole).await.unwrap();
     assert_eq!(view.bytes, Some(sealed.len() as u64));
     assert_eq!(view.sha256, Some(hex::encode(sha256(&[&sealed]))));
     let zip = decrypt(&sealed, &world.identity);
@@ -226,7 +41,7 @@ async fn a_package_opens_with_age_and_its_hashes_and_signature_hold() {
         }
     }
     // A span is cut from the same bytes.
-    let span = world.download(id, Some((10, Some(19)))).await.unwrap();
+    let span = world.download(id, Span::From(10, Some(19))).await.unwrap();
     assert_eq!(span, sealed[10..20]);
 }
 
@@ -235,7 +50,7 @@ async fn nothing_readable_lies_on_disk_and_an_erasure_makes_the_package_stale() 
     let world = World::new().await;
     let lead = world.lead("ada@sentinel.example", "Sentinel-Works").await;
     let id = world.export("one", true).await;
-    let zip = world.download(id, None).await.unwrap();
+    let zip = world.download(id, Span::Whole).await.unwrap();
     // The control: the plain package does hold what is looked for on the disk.
     let rows = member(&zip, "data/leads-0001.csv");
     assert!(rows.windows(14).any(|w| w == b"Sentinel-Works"));
@@ -245,15 +60,132 @@ async fn nothing_readable_lies_on_disk_and_an_erasure_makes_the_package_stale() 
             || bytes.windows(4).any(|w| w == b"PK\x03\x04");
         assert!(!found, "{}", entry.display());
     }
-    let erased = leads::erase::erase(&world.cell, &world.exit("erase"), lead).await.unwrap().value;
-    let leads::erase::Erased::Receipt(receipt) = erased else { panic!("the key is there") };
+    let receipt = world.erase(lead).await;
     assert_eq!(receipt["exports"], json!([id]));
-    assert_eq!(world.download(id, None).await, Err(Fault::ExportStale));
+    assert_eq!(world.download(id, Span::Whole).await, Err(Fault::ExportStale));
     let view = export::find(&world.cell, &world.call, id).await.unwrap().value;
     assert_eq!(view.state, "stale");
     let next = world.export("two", true).await;
     let view = export::find(&world.cell, &world.call, next).await.unwrap().value;
     assert_eq!((view.state, view.leads), ("ready", Some(0)));
+}
+
+/// Entries of a page of leads, by dataset.
+async fn pages_of(world: &World, dataset: &str) -> usize {
+    let entries = log::entries(&world.cell, &world.call, 0, None).await.unwrap().value;
+    let entries: Vec<Value> = entries.iter().map(|e| serde_json::from_slice(e).unwrap()).collect();
+    let of = |entry: &&Value| {
+        entry["operation"] == "export"
+            && entry["resource"]["dataset"] == dataset
+            && entry["resource"]["refs_sha256"].is_string()
+    };
+    entries.iter().filter(of).count()
+}
+
+fn ids(lines: &[Value]) -> Vec<String> {
+    let mut ids: Vec<String> =
+        lines.iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+fn sorted(leads: &[LeadId]) -> Vec<String> {
+    let mut ids: Vec<String> = leads.iter().map(ToString::to_string).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lead_erased_while_an_export_is_made_is_not_in_it_and_only_its_part_is_rendered_again() {
+    let world = World::new().await;
+    let second = world.dataset("Second").await;
+    let gone = world.lead("ada@sentinel.example", "One").await;
+    let stays = world.lead("bob@sentinel.example", "Two").await;
+    let other = world.lead_in(second, "eve@sentinel.example", "Three").await;
+    // Both parts are rendered; the package is assembled.
+    let held = world.hold("export.assembled");
+    let operation = world.start("one", true).await;
+    let go = held.reached().await;
+    world.erase(gone).await;
+    go.send(()).unwrap();
+    let id = world.ended(operation).await;
+    assert_eq!(ids(&world.lines(id).await), sorted(&[stays, other]));
+    assert_eq!(pages_of(&world, &world.dataset.to_string()).await, 2);
+    assert_eq!(pages_of(&world, &second.to_string()).await, 1);
+    // It was ready only then, so the erasure does not make it stale.
+    assert_eq!(export::find(&world.cell, &world.call, id).await.unwrap().value.state, "ready");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lead_made_while_an_export_is_made_is_not_in_it_and_a_changed_one_is_as_changed() {
+    let world = World::new().await;
+    let before = world.lead("ada@sentinel.example", "Before").await;
+    let held = world.hold("export.part");
+    let operation = world.start("one", true).await;
+    let go = held.reached().await;
+    let later = world.lead("bob@sentinel.example", "Later").await;
+    let change = parse_body(br#"{"fields":{"company":"After"}}"#).unwrap();
+    leads::change::change(&world.cell, &world.call, before, 1, &change).await.unwrap();
+    go.send(()).unwrap();
+    let id = world.ended(operation).await;
+    let lines = world.lines(id).await;
+    assert_eq!(ids(&lines), sorted(&[before]));
+    assert_eq!(lines[0]["fields"]["company"], "After");
+    // The lead that is not in it does not make it stale; one that is does.
+    world.erase(later).await;
+    assert!(world.download(id, Span::Whole).await.is_ok());
+    world.erase(before).await;
+    assert_eq!(world.download(id, Span::Whole).await, Err(Fault::ExportStale));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_again_is_told_the_operation_it_started() {
+    let world = World::new().await;
+    // Equal in everything but the key.
+    let call = |key: &str| {
+        let mut call = world.exit("same");
+        call.idempotency_key = Some(key.to_owned().into());
+        call
+    };
+    let mut begun = Vec::new();
+    for key in ["one", "two", "one", "two"] {
+        let started = export::start(&world.cell, &call(key), None, true).await.unwrap().value;
+        world.ended(started).await;
+        begun.push(started);
+    }
+    assert_ne!(begun[0], begun[1]);
+    assert_eq!(begun[..2], begun[2..]);
+}
+
+/// Waits until `files/` holds so many objects: parts go right after an export is ready.
+async fn objects(world: &World, count: usize) -> Vec<std::path::PathBuf> {
+    for _ in 0..600 {
+        let found = walk(&world.dir.path().join("files"));
+        if found.len() == count {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("there are never {count} objects")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_is_gone_after_seven_days() {
+    let world = World::new().await;
+    world.lead("ada@sentinel.example", "One").await;
+    let first = world.export("one", true).await;
+    let seven_days = 7 * 24 * 3600;
+    world.clock.ahead_seconds.store(seven_days - 60, std::sync::atomic::Ordering::SeqCst);
+    assert!(world.download(first, Span::Whole).await.is_ok());
+    world.clock.ahead_seconds.store(seven_days + 1, std::sync::atomic::Ordering::SeqCst);
+    let view = export::find(&world.cell, &world.call, first).await.unwrap().value;
+    assert_eq!(view.state, "expired");
+    assert_eq!(world.download(first, Span::Whole).await, Err(Fault::ExportExpired));
+    let file = objects(&world, 1).await;
+    // The next export looks for what is over.
+    world.export("two", true).await;
+    assert_ne!(objects(&world, 1).await, file, "that of the second is there instead");
+    assert_eq!(world.download(first, Span::Whole).await, Err(Fault::ExportExpired));
 }
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -46,13 +46,34 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentRange {
     }
 }
 
-impl<S: Send + Sync> axum::extract::OptionalFromRequestParts<S> for ByteRange {
+/// `Range` with the `If-Range` that guards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ranged {
+    range: Option<ByteRange>,
+    if_range: Option<String>,
+}
+
+impl Ranged {
+    /// The range that is asked for of a thing with the strong entity tag `etag`; `None` = the whole. A weak tag
+    /// or a date in `If-Range` is no strong tag (RFC 9110, 13.1.5).
+    pub(crate) fn of(&self, etag: &str) -> Option<ByteRange> {
+        self.range.filter(|_| self.if_range.as_ref().is_none_or(|tag| tag == etag))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Ranged {
     type Rejection = Problem;
 
     /// A range that cannot be read is ignored, as RFC 9110 asks: the whole is sent.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
-        Ok(byte_range(&parts.headers))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(ranged(&parts.headers))
     }
+}
+
+fn ranged(headers: &HeaderMap) -> Ranged {
+    // What cannot be read or stands twice names no tag we ever gave out.
+    let tag = one(headers, "if-range", "header:If-Range").unwrap_or(Some(""));
+    Ranged { range: byte_range(headers), if_range: tag.map(str::to_owned) }
 }
 
 const CONTENT_RANGE: &str = "header:Content-Range";
@@ -126,6 +147,13 @@ mod tests {
         assert_eq!(read("bytes=5-"), Some(ByteRange::From(5, None)));
         assert_eq!(read("bytes=5-9"), Some(ByteRange::From(5, Some(9))));
         assert_eq!(read("bytes=-9"), Some(ByteRange::Last(9)));
+        let mut headers = with(header::RANGE, "bytes=5-9");
+        let range = Some(ByteRange::From(5, Some(9)));
+        assert_eq!(ranged(&headers).of("\"a\""), range);
+        for (tag, given) in [("\"a\"", range), ("\"b\"", None), ("W/\"a\"", None)] {
+            headers.insert(header::IF_RANGE, HeaderValue::from_static(tag));
+            assert_eq!(ranged(&headers).of("\"a\""), given, "{tag}");
+        }
         for ignored in ["bytes=9-5", "bytes=0-1,3-4", "lines=1-2", "bytes=-"] {
             assert_eq!(read(ignored), None, "{ignored}");
         }

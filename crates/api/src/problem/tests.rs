@@ -35,6 +35,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         (Fault::IfMatchRequired, 428, "if_match_required"),
         (Fault::TooLarge, 413, "too_large"),
         (Fault::MediaType, 415, "media_type"),
+        (Fault::RangeNotSatisfiable { total: 10 }, 416, "range_not_satisfiable"),
         (Fault::WrongRegion { endpoint: "https://eu.example".to_owned() }, 421, "wrong_region"),
         (
             Fault::MappingNeeded(vec![Question {
@@ -122,9 +123,10 @@ fn the_table_of_faults_is_whole() {
         Fault::NotReady => 32,
         Fault::Internal(_) => 33,
         Fault::Stale => 34,
+        Fault::RangeNotSatisfiable { .. } => 35,
     };
     let seen: BTreeSet<u8> = every_fault().iter().map(|(fault, ..)| number(fault)).collect();
-    assert_eq!(seen, (0..=34).collect());
+    assert_eq!(seen, (0..=35).collect());
 }
 
 #[test]

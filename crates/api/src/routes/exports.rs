@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use leadvault_domain::{DatasetId, ExportId, Timestamp};
-use leadvault_vault::export::{self, ExportView};
+use leadvault_vault::export::{self, ExportView, Span};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::operations;
 use crate::answer::{Handled, Reply};
-use crate::extract::{ByteRange, Path, TenantCall, TenantJson};
+use crate::extract::{ByteRange, Path, Ranged, TenantCall, TenantJson};
 use crate::problem::Refused;
 use crate::state::ApiState;
 
@@ -92,36 +92,49 @@ async fn show_export(
     Reply::ok(export::find(&state.cell, &call, id).await?, Export::from)
 }
 
-/// Downloads the package, or a span of it with `Range`; each download is an entry.
+/// Downloads the package, or a span of it with `Range`; each download is an entry. A download that was cut off
+/// goes on with `Range` and, in `If-Range`, the `ETag` of the answer before.
 #[utoipa::path(get, path = "/v1/exports/{id}/content", tag = "exports",
-    params(("id" = String, Path, description = "The export")),
+    params(("id" = String, Path, description = "The export"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Range" = Option<String>, Header, description = "The `ETag` the range is of")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, response = Refused), (status = 410, response = Refused),
-        (status = 423, response = Refused)))]
+        (status = 416, response = Refused), (status = 423, response = Refused)))]
 async fn download_export(
     State(state): State<ApiState>,
     TenantCall(call): TenantCall,
     Path(id): Path<ExportId>,
-    range: Option<ByteRange>,
+    ranged: Ranged,
 ) -> Handled {
-    let span = match range {
-        Some(ByteRange::From(first, last)) => Some((first, last)),
-        // A tail needs the length first; the whole is always a right answer to it.
-        Some(ByteRange::Last(_)) | None => None,
+    // The bytes of an export never change once there are any: its id is its strong tag.
+    let etag = format!("\"{id}\"");
+    let span = match ranged.of(&etag) {
+        Some(ByteRange::From(first, last)) => Span::From(first, last),
+        Some(ByteRange::Last(n)) => Span::Last(n),
+        None => Span::Whole,
     };
     let download = export::content(&state.cell, &call, id, span).await?;
     let (file, stamp) = (download.value, download.stamp);
-    let partial = file.length < file.total;
-    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let status = if span == Span::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
     let last = file.first.saturating_add(file.length).saturating_sub(1);
     let mut reply = Reply::raw(status, stamp.as_ref(), Body::from_stream(file.body))
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
         .header(header::CONTENT_LENGTH, HeaderValue::from(file.length))
         .header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let attachment = format!("attachment; filename=\"{}\"", file.name);
     let span = format!("bytes {}-{last}/{}", file.first, file.total);
-    if let (true, Ok(span)) = (partial, HeaderValue::from_str(&span)) {
-        reply = reply.header(header::CONTENT_RANGE, span);
+    let texts = [
+        (header::ETAG, Some(etag)),
+        (header::CONTENT_DISPOSITION, Some(attachment)),
+        (header::CONTENT_RANGE, (status == StatusCode::PARTIAL_CONTENT).then_some(span)),
+    ];
+    for (name, text) in texts {
+        // Ids and numbers are always a header value.
+        if let Some(Ok(value)) = text.map(|text| HeaderValue::from_str(&text)) {
+            reply = reply.header(name, value);
+        }
     }
     Ok(reply)
 }

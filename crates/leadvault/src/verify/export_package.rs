@@ -70,6 +70,16 @@ struct Package {
     names: Vec<String>,
 }
 
+/// What the description says, compared with the lead files.
+struct About {
+    /// Leads in the package, and those withheld: stored and not in it.
+    leads: u64,
+    /// Index of the entry that allowed the export.
+    log_index: u64,
+    /// Entries in the log when its leads were last compared.
+    log_size: u64,
+}
+
 fn check(plain: File, vkey: &str) -> Result<(), Halt> {
     let mut package = Package::open(plain)?;
     let keys = Vkey::parse_all(vkey)
@@ -77,8 +87,8 @@ fn check(plain: File, vkey: &str) -> Result<(), Halt> {
         .map_err(|error| Halt::Stop(Stop::Usage(error)))?;
     package.signature(&keys)?;
     package.manifests()?;
-    let leads = package.rows()?;
-    package.log(vkey, &keys, leads)
+    let about = package.rows()?;
+    package.log(vkey, &keys, &about)
 }
 
 impl Package {
@@ -130,33 +140,41 @@ impl Package {
         if inside.iter().any(known) { Ok(()) } else { Err(Halt::bad("unknown_key", "log.vkey")) }
     }
 
-    /// Every hash, and that nothing is beside what the manifests name.
+    /// Every hash, and that nothing is beside what the manifests name. Tag files first: the payload is judged by
+    /// a manifest that holds.
     fn manifests(&mut self) -> Result<(), Halt> {
-        let mut named = BTreeMap::new();
-        for manifest in ["tagmanifest-sha256.txt", "manifest-sha256.txt"] {
-            for (path, digest) in parse_manifest(&self.text(manifest)?, manifest)? {
-                let of_payload = path.starts_with("data/");
-                if of_payload != (manifest == "manifest-sha256.txt") {
-                    return Err(Halt::bad("malformed", manifest));
-                }
-                named.insert(path, digest);
-            }
+        let tags = self.manifest("tagmanifest-sha256.txt", |path| !path.starts_with("data/"))?;
+        if !tags.contains_key("manifest-sha256.txt") {
+            return Err(Halt::bad("not_in_manifest", "manifest-sha256.txt"));
         }
+        let payload = self.manifest("manifest-sha256.txt", |path| path.starts_with("data/"))?;
         let unsigned = ["tagmanifest-sha256.txt", "tagmanifest-sha256.txt.minisig"];
         for path in &self.names {
-            if !named.contains_key(path) && !unsigned.contains(&path.as_str()) {
+            let named = tags.contains_key(path) || payload.contains_key(path);
+            if !named && !unsigned.contains(&path.as_str()) {
                 return Err(Halt::bad("not_in_manifest", path.as_str()));
             }
         }
-        if !named.contains_key("manifest-sha256.txt") {
-            return Err(Halt::bad("not_in_manifest", "manifest-sha256.txt"));
-        }
-        for (path, digest) in named {
-            if self.digest(&path)? != digest {
-                return Err(Halt::bad("bad_hash", path));
+        Ok(())
+    }
+
+    /// Reads a manifest and checks every file it names.
+    fn manifest(
+        &mut self,
+        at: &str,
+        belongs: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, String>, Halt> {
+        let named: BTreeMap<String, String> =
+            parse_manifest(&self.text(at)?, at)?.into_iter().collect();
+        for (path, digest) in &named {
+            if !belongs(path) {
+                return Err(Halt::bad("malformed", at));
+            }
+            if self.digest(path)? != *digest {
+                return Err(Halt::bad("bad_hash", path.as_str()));
             }
         }
-        Ok(())
+        Ok(named)
     }
 
     fn digest(&mut self, path: &str) -> Result<String, Halt> {
@@ -172,26 +190,33 @@ impl Package {
         Ok(hex::encode(digest.finish()))
     }
 
-    /// Rows of the lead files against the description; returns how many leads there are, withheld ones too.
-    fn rows(&mut self) -> Result<u64, Halt> {
+    /// Rows of the lead files against the description: of each file, and of all together.
+    fn rows(&mut self) -> Result<About, Halt> {
         let at = "data/datapackage.json";
         let text = self.text(at)?;
         let about: Value = serde_json::from_str(&text).map_err(|_| Halt::bad("malformed", at))?;
-        let mut leads = None;
+        let mut sums = BTreeMap::from([("csv", 0_u64), ("jsonl", 0)]);
         for resource in about["resources"].as_array().into_iter().flatten() {
             let (Some(path), Some(rows)) = (resource["path"].as_str(), resource["rows"].as_u64())
             else {
                 continue;
             };
-            let counted = self.count(&format!("data/{path}"))?;
-            if counted != rows || leads.is_some_and(|n| n != rows) {
+            if self.count(&format!("data/{path}"))? != rows {
                 return Err(Halt::bad("rows_differ", format!("data/{path}")));
             }
-            leads = Some(rows);
+            let sum = path.rsplit_once('.').and_then(|(_, ending)| sums.get_mut(ending));
+            let sum = sum.ok_or_else(|| Halt::bad("malformed", at))?;
+            *sum = sum.saturating_add(rows);
+        }
+        let own = &about["leadvault"];
+        let number = |name: &str| own[name].as_u64().ok_or_else(|| Halt::bad("malformed", at));
+        let leads = number("leads")?;
+        if sums.values().any(|sum| *sum != leads) {
+            return Err(Halt::bad("rows_differ", at));
         }
         // Leads that wait in quarantine, or that the instruction does not cover, are stored and not in it.
-        let withheld = about["leadvault"]["withheld"].as_u64().unwrap_or(0);
-        leads.map(|n| n.saturating_add(withheld)).ok_or_else(|| Halt::bad("malformed", at))
+        let leads = leads.saturating_add(number("withheld")?);
+        Ok(About { leads, log_index: number("log_index")?, log_size: number("log_size")? })
     }
 
     fn count(&mut self, path: &str) -> Result<u64, Halt> {
@@ -206,7 +231,7 @@ impl Package {
         counted.map_err(|_| Halt::bad("bad_file", path))
     }
 
-    fn log(mut self, vkey: &str, keys: &[Vkey], leads: u64) -> Result<(), Halt> {
+    fn log(mut self, vkey: &str, keys: &[Vkey], about: &About) -> Result<(), Halt> {
         let mut files = BTreeMap::new();
         for path in self.names.clone() {
             if let Some(inside) = path.strip_prefix("data/log/").map(str::to_owned) {
@@ -230,13 +255,18 @@ impl Package {
         }
         let entry: Value = serde_json::from_slice(&entry).unwrap_or_default();
         let root = self.root.trim_end_matches('/');
-        let same = entry["resource"]["id"] == root && entry["operation"] == "export";
+        let same = entry["resource"]["id"] == root
+            && entry["operation"] == "export"
+            && proof.index == about.log_index;
         if !same {
             return Err(Halt::bad("not_in_log", at));
         }
         let whole = entry["resource"]["dataset"].is_null();
-        match live::live_leads(&files, verdict.size, root).filter(|_| whole) {
-            Some(live) if live != leads => Err(Halt::bad("leads_differ", "data/datapackage.json")),
+        let live = live::live_leads(&files, verdict.size, about.log_index, about.log_size);
+        match live.filter(|_| whole) {
+            Some(live) if live != about.leads => {
+                Err(Halt::bad("leads_differ", "data/datapackage.json"))
+            }
             _ => Ok(()),
         }
     }

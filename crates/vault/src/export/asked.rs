@@ -124,12 +124,7 @@ impl Asked {
     /// Reads it from an export's row.
     pub(crate) fn open(room: &Room, row: &ExportRow) -> Result<Self, Fault> {
         let sealed = row.meta.as_ref().ok_or(Fault::Internal("export"))?;
-        Self::read(room, row.id.bytes(), sealed)
-    }
-
-    /// Reads what [`Asked::seal`] sealed for `record`.
-    pub(crate) fn read(room: &Room, record: [u8; 16], sealed: &Sealed) -> Result<Self, Fault> {
-        let plain = system::open(room, Kind::Small, record, sealed)?;
+        let plain = system::open(room, Kind::Small, row.id.bytes(), sealed)?;
         serde_json::from_slice(&plain).map_err(|_| Fault::Internal("export"))
     }
 }

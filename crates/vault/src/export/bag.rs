@@ -44,6 +44,8 @@ pub(crate) struct BagInfo {
     /// `YYYY-MM-DD`.
     pub(crate) date: String,
     pub(crate) leads: u64,
+    /// The signature's key as `minisign -P` takes it: that of `log.vkey`.
+    pub(crate) signing_key: String,
 }
 
 impl BagInfo {
@@ -62,7 +64,8 @@ impl BagInfo {
              Leadvault-Instruction: {instruction}\n\
              Leadvault-Log-Index: {index}\n\
              Leadvault-Recipient: {recipient}\n\
-             Leadvault-Leads: {leads}\n",
+             Leadvault-Leads: {leads}\n\
+             Leadvault-Signing-Key: {signing_key}\n",
             version = env!("CARGO_PKG_VERSION"),
             date = self.date,
             export = self.export,
@@ -70,6 +73,7 @@ impl BagInfo {
             instruction = self.instruction,
             index = self.log_index,
             leads = self.leads,
+            signing_key = self.signing_key,
         )
     }
 }
@@ -104,6 +108,7 @@ mod tests {
             recipient: None,
             date: "2026-01-02".to_owned(),
             leads: 2,
+            signing_key: "RW1".to_owned(),
         };
         let text = info.text(&[member("data/a", 3), member("data/b", 4), member("bagit.txt", 99)]);
         assert!(text.contains("\nPayload-Oxum: 7.2\n"));

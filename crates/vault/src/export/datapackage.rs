@@ -16,15 +16,20 @@ pub(crate) struct About {
     pub(crate) leads: u64,
     /// Leads that are stored and not in the package.
     pub(crate) withheld: u64,
+    /// Index of the entry that allowed it: leads stored before are in it.
+    pub(crate) log_index: u64,
+    /// Entries in the log when its leads were last compared: those erased by then are not in it.
+    pub(crate) log_size: u64,
 }
 
-/// The description of the payload files among `members`, the log's excepted.
-pub(crate) fn describe(about: &About, members: &[Member], layout: &Layout) -> Json {
+/// The description of the payload files among `members`, the log's excepted. `rows` are the leads in the lead
+/// files of each number.
+pub(crate) fn describe(about: &About, members: &[Member], rows: &[u64], layout: &Layout) -> Json {
     let resources: Vec<Json> = members
         .iter()
         .filter_map(|m| Some((m, m.path.strip_prefix(PAYLOAD)?)))
         .filter(|(_, path)| !path.starts_with("log/"))
-        .map(|(member, path)| resource(member, path, about.leads, layout))
+        .map(|(member, path)| resource(member, path, rows_of(path, rows), layout))
         .collect();
     json!({
         "profile": "data-package",
@@ -33,12 +38,19 @@ pub(crate) fn describe(about: &About, members: &[Member], layout: &Layout) -> Js
         "title": "Leads of a tenant",
         "created": about.created,
         "leadvault": { "tenant": about.tenant, "dataset": about.dataset, "leads": about.leads,
-                       "withheld": about.withheld },
+                       "withheld": about.withheld, "log_index": about.log_index,
+                       "log_size": about.log_size },
         "resources": resources,
     })
 }
 
-fn resource(member: &Member, path: &str, leads: u64, layout: &Layout) -> Json {
+/// Leads in a lead file, by the number in its name.
+fn rows_of(path: &str, rows: &[u64]) -> Option<u64> {
+    let (number, _) = path.strip_prefix("leads-")?.split_once('.')?;
+    rows.get(number.parse::<usize>().ok()?.checked_sub(1)?).copied()
+}
+
+fn resource(member: &Member, path: &str, leads: Option<u64>, layout: &Layout) -> Json {
     let name = path.replace('.', "-");
     let mut resource = json!({
         "name": name,
@@ -138,13 +150,15 @@ mod tests {
             created: Timestamp::from_micros(0),
             leads: 3,
             withheld: 0,
+            log_index: 4,
+            log_size: 5,
         };
         let members = [
             member("data/leads-0001.csv"),
             member("data/leads-0001.jsonl"),
             member("data/log/checkpoint"),
         ];
-        let text = describe(&about, &members, &columns.layout());
+        let text = describe(&about, &members, &[3], &columns.layout());
         let resources = text["resources"].as_array().unwrap();
         assert_eq!(resources.len(), 2);
         assert_eq!(resources[0]["hash"], format!("sha256:{}", "01".repeat(32)));

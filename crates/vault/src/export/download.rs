@@ -41,21 +41,27 @@ impl std::fmt::Debug for Download {
     }
 }
 
-/// Sends a package: from the first to the last byte of `range`, both included, or to its end.
+/// Which bytes of a package are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// All of them.
+    Whole,
+    /// From an offset to the end, or to an offset that is included.
+    From(u64, Option<u64>),
+    /// The last so many.
+    Last(u64),
+}
+
+/// Sends a package, or a span of it.
 ///
 /// # Errors
 /// [`Fault::ExportStale`], [`Fault::ExportExpired`]; [`Fault::StateConflict`] while it is rendered;
-/// [`Fault::BadRequest`] for a range beyond the package; denials as decided.
-pub async fn content(
-    cell: &Cell,
-    call: &Call,
-    id: ExportId,
-    range: Option<(u64, Option<u64>)>,
-) -> Outcome<Download> {
+/// [`Fault::RangeNotSatisfiable`] for a span beyond the package; denials as decided.
+pub async fn content(cell: &Cell, call: &Call, id: ExportId, wanted: Span) -> Outcome<Download> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::Data(Operation::Export), ResourceType::Export);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
-    cell.settled(&room, || content_once(cell, call, &room, id, range)).await
+    cell.settled(&room, || content_once(cell, call, &room, id, wanted)).await
 }
 
 async fn content_once(
@@ -63,7 +69,7 @@ async fn content_once(
     call: &Call,
     room: &Arc<Room>,
     id: ExportId,
-    range: Option<(u64, Option<u64>)>,
+    wanted: Span,
 ) -> Outcome<Download> {
     let on = ResourceType::Export;
     let row = match row_of(cell, room, id).await {
@@ -74,7 +80,7 @@ async fn content_once(
         Err(other) => return Err(other),
     };
     let file = ready(cell, &row)?;
-    let (first, end) = span(file.bytes, range)?;
+    let (first, end) = wanted.within(file.bytes)?;
     let asked = Asked::open(room, &row)?;
     if let (Some(dataset), Some(seen)) = (asked.dataset, &call.caller.datasets)
         && !seen.contains(&dataset)
@@ -104,7 +110,8 @@ async fn content_once(
             .unwrap_or(Fault::ExportStale)
             .into());
     }
-    let opener = release(cell, room, row.leaf, &receipt)?;
+    let leaf = row.file_leaf.ok_or(Fault::ExportStale)?;
+    let opener = release(cell, room, leaf, &receipt)?;
     let place = Place {
         objects: cell.data().objects(),
         tenant: room.id,
@@ -137,15 +144,25 @@ fn ready(cell: &Cell, row: &ExportRow) -> Result<ExportFile, Fault> {
     }
 }
 
-/// First byte, and one past the last.
-fn span(total: u64, range: Option<(u64, Option<u64>)>) -> Result<(u64, u64), Fault> {
-    let Some((first, last)) = range else { return Ok((0, total)) };
-    let end = last.map_or(total, |last| last.saturating_add(1)).min(total);
-    if first < end { Ok((first, end)) } else { Err(Fault::bad("#/range", "out_of_range")) }
+impl Span {
+    /// First byte, and one past the last (RFC 9110, 14.1.2).
+    fn within(self, total: u64) -> Result<(u64, u64), Fault> {
+        let (first, end) = match self {
+            Self::Whole => return Ok((0, total)),
+            Self::From(first, last) => {
+                (first, last.map_or(total, |last| last.saturating_add(1)).min(total))
+            }
+            Self::Last(n) => (total.saturating_sub(n), total),
+        };
+        if first < end { Ok((first, end)) } else { Err(Fault::RangeNotSatisfiable { total }) }
+    }
 }
 
-/// The opener of an export's chunks. An advance since the snapshot was taken is followed once.
-fn release(
+/// The opener of a file's chunks. An advance since the snapshot was taken is followed once.
+///
+/// # Errors
+/// [`Fault::ExportStale`] once its leaf is punctured.
+pub(crate) fn release(
     cell: &Cell,
     room: &Room,
     leaf: u32,
@@ -168,11 +185,15 @@ mod tests {
 
     #[test]
     fn a_range_ends_with_the_package_and_none_begins_behind_it() {
-        assert_eq!(span(10, None), Ok((0, 10)));
-        assert_eq!(span(10, Some((3, None))), Ok((3, 10)));
-        assert_eq!(span(10, Some((3, Some(3)))), Ok((3, 4)));
-        assert_eq!(span(10, Some((3, Some(u64::MAX)))), Ok((3, 10)));
-        assert!(span(10, Some((10, None))).is_err());
-        assert!(span(10, Some((5, Some(4)))).is_err());
+        assert_eq!(Span::Whole.within(10), Ok((0, 10)));
+        assert_eq!(Span::From(3, None).within(10), Ok((3, 10)));
+        assert_eq!(Span::From(3, Some(3)).within(10), Ok((3, 4)));
+        assert_eq!(Span::From(3, Some(u64::MAX)).within(10), Ok((3, 10)));
+        assert_eq!(Span::Last(4).within(10), Ok((6, 10)));
+        assert_eq!(Span::Last(40).within(10), Ok((0, 10)));
+        let beyond = Err(Fault::RangeNotSatisfiable { total: 10 });
+        assert_eq!(Span::From(10, None).within(10), beyond);
+        assert_eq!(Span::From(5, Some(4)).within(10), beyond);
+        assert_eq!(Span::Last(0).within(10), beyond);
     }
 }

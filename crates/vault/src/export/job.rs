@@ -1,43 +1,52 @@
 //! The job that renders an export.
 //!
-//! A restart begins it again from the first lead, under a new export id where the former one became stale.
+//! ```text
+//! parts ─ settle: parts of erased and changed leads again ─ one instant of log and parts
+//!       ─ entry → parts opened → package assembled, sealed ─ entry export.ready
+//! ```
+//! Each step is recorded before the next: a restart goes on behind the last rendered part. A lead erased at any
+//! moment has its part rendered again, and the package assembled again where that was begun.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use leadvault_crypto::age::Recipient;
-use leadvault_domain::{ExportId, LeafRange, OperationId};
+use leadvault_domain::{ExportId, OperationId};
 use leadvault_ledger::proof::{TlogProof, inclusion};
-use leadvault_ledger::{LogOperation, ResourceType};
+use leadvault_ledger::{EntryDraft, EntryOutcome, LogOperation, ResourceType};
+use leadvault_policy::Ask;
 use leadvault_store::{
-    ExportFile, ExportRow, ExportState, ExportStep, FinishOperation, ObjectName, OperationState,
-    Outcome as StoreOutcome, TenantScope, UpdateExport, Write,
+    ClaimOperation, ExportFile, ExportMoment, ExportRow, ExportState, ExportStep, FinishOperation,
+    NodeId, ObjectName, OperationState, Outcome as StoreOutcome, TenantScope, UpdateExport,
+    UpdateProgress, Write,
 };
-use zeroize::Zeroizing;
 
-use super::artifact::{Place, Writer, Written};
+use super::artifact::Written;
 use super::asked::{Asked, ask_of};
+use super::assemble::{self, LeadFiles};
 use super::bag::BagInfo;
 use super::batches::Batches;
-use super::columns::{Columns, Layout};
 use super::datapackage::{About, describe, schema};
 use super::package::Packer;
 use super::render::Render;
-use super::{KIND, LIFE_SECONDS, csv, log_copy, tags};
+use super::settle::settle;
+use super::{KIND, LIFE_SECONDS, log_copy, tags, tidy};
+use crate::call::Call;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::log;
 use crate::room::Room;
 use crate::system;
 
-/// Times a job begins again: a lead in the package was erased, or something below was not ready.
-const ATTEMPTS_MAX: u32 = 8;
-/// How long it waits before it does.
+/// Times a job goes on after something below was not ready, or leads were erased under it.
+const ATTEMPTS_MAX: u32 = 12;
+/// How long it waits before it does, doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The longest it waits.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Times it waits for the log to be published before it gives up.
 const PUBLISHED_TRIES: u32 = 12;
-/// Room for the text of a page that is not unusual, in bytes.
-const PAGE_BYTES: usize = 512 * 1024;
 
 /// Starts the job of an operation.
 pub(crate) fn spawn(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) {
@@ -59,7 +68,7 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
         if room.ring().is_err() {
             continue;
         }
-        super::stale::expire(cell, &room).await?;
+        tidy::expire(cell, &room).await?;
         for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
             if row.kind == KIND && row.state == OperationState::Running {
                 spawn(cell, &room, row.id);
@@ -69,6 +78,7 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Ends an export that cannot be made: nothing of it stays.
 async fn fail(cell: &Cell, room: &Room, operation: OperationId, fault: &Fault) {
     let error = Some(match fault {
         Fault::Denied(code) => code.as_str(),
@@ -76,168 +86,207 @@ async fn fail(cell: &Cell, room: &Room, operation: OperationId, fault: &Fault) {
         Fault::NotFound => "not_found",
         Fault::JournalUnwritable => "journal_unwritable",
         Fault::NotReady => "not_ready",
+        Fault::Overloaded => "overloaded",
         Fault::ExportStale => "export_stale",
         _ => "internal",
     });
-    let finish = FinishOperation { id: operation, node: None, error, result: None };
-    if cell.data().apply(TenantScope(room.no), finish).await.is_err() {
-        tracing::error!(operation = %operation, "the failure of an export was not recorded");
+    let ended = async {
+        let scope = TenantScope(room.no);
+        if let Ok(id) = export_of(cell, room, operation).await {
+            let step = ExportStep::Expired;
+            cell.data().apply(scope, UpdateExport { id, step }).await?;
+        }
+        let finish = FinishOperation { id: operation, node: None, error, result: None };
+        cell.data().apply(scope, finish).await?;
+        tidy::remove(cell, room).await
+    };
+    if let Err(refusal) = ended.await {
+        // What is left is found by the next look at what is over.
+        tracing::error!(operation = %operation, fault = %refusal.fault, "an export was not ended");
     }
 }
 
 async fn run(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) -> Result<(), Refusal> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let outcome = attempt_once(cell, room, operation).await;
-        let Err(refusal) = outcome else { return Ok(()) };
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS_MAX {
+        let Err(refusal) = attempt(cell, room, operation).await else { return Ok(()) };
         let again = matches!(
             refusal.fault,
             Fault::ExportStale | Fault::Overloaded | Fault::NotReady | Fault::JournalUnwritable
         );
-        if !again || attempt >= ATTEMPTS_MAX {
+        if !again {
             return Err(refusal);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = PAUSE_MAX.min(pause * 2);
     }
+    attempt(cell, room, operation).await
 }
 
-/// The export an operation is at: its newest.
-async fn newest(cell: &Cell, room: &Room, operation: OperationId) -> Result<ExportRow, Refusal> {
-    let rows = cell.data().list_exports(TenantScope(room.no)).await?;
-    let mine = rows.into_iter().rfind(|row| row.operation == operation);
-    Ok(mine.ok_or(Fault::NotFound)?)
-}
-
-/// What it was asked for, as its operation carries it: the leaf of a stale export is gone.
-async fn asked_of(cell: &Cell, room: &Room, operation: OperationId) -> Result<Asked, Refusal> {
+/// The export of an operation.
+async fn export_of(cell: &Cell, room: &Room, operation: OperationId) -> Result<ExportId, Refusal> {
     let row = cell.data().find_operation(TenantScope(room.no), operation).await?;
-    let sealed = row.and_then(|row| row.payload).ok_or(Fault::NotFound)?;
-    Ok(Asked::read(room, operation.bytes(), &sealed)?)
+    let subject = row.and_then(|row| row.subject).ok_or(Fault::NotFound)?;
+    Ok(ExportId::from_bytes(subject))
 }
 
-/// Renders the package once, from the first lead.
-async fn attempt_once(
+/// Goes on with an export from where it is.
+async fn attempt(
     cell: &Arc<Cell>,
     room: &Arc<Room>,
     operation: OperationId,
 ) -> Result<(), Refusal> {
     let scope = TenantScope(room.no);
-    let asked = asked_of(cell, room, operation).await?;
-    let mut row = newest(cell, room, operation).await?;
+    let id = export_of(cell, room, operation).await?;
+    let row = cell.data().find_export(scope, id).await?.ok_or(Fault::NotFound)?;
     if row.state != ExportState::Running {
-        // The former one became stale: another takes its place.
-        let export = ExportId::make(cell.clock(), cell.entropy())?;
-        let writes = super::start::writes_of(cell, room, export, operation, &asked).await?;
-        cell.data().apply(scope, Write::from(writes)).await?;
-        row = newest(cell, room, operation).await?;
+        return Err(Fault::ExportStale.into());
     }
-    // What was stored until now is in it; a lead that comes later is not.
-    let parts = super::start::parts_of(cell, room, row.id, &asked).await?;
-    cell.data().apply(scope, Write::from(parts)).await?;
-    let name = ObjectName::make(cell.entropy())?;
-    let job = Job { cell, room, row: &row, asked: &asked, name };
-    let committed = match job.render().await {
-        Ok((written, leads)) => job.ready(written, leads).await,
-        Err(refusal) => Err(refusal),
-    };
-    let Err(refusal) = committed else { return Ok(()) };
-    cell.data().objects().delete(room.id, name).await?;
-    let state = cell.data().find_export(scope, row.id).await?.map(|row| row.state);
-    // A lead in it was erased while it was rendered, whatever that made fail.
-    Err(if state == Some(ExportState::Stale) { Fault::ExportStale.into() } else { refusal })
+    let asked = Asked::open(room, &row)?;
+    let total = cell.data().count_leads(scope, row.dataset).await?;
+    let call = asked.call(room.id);
+    let ask = ask_of(&call, asked.dataset, total);
+    let mut node: NodeId = [0; 16];
+    cell.entropy().fill(&mut node)?;
+    let done = AtomicU64::new(0);
+    let job =
+        Job { cell, room, row: &row, asked: &asked, call: &call, ask: &ask, node, done, total };
+    job.claim().await?;
+    job.make().await
 }
 
-/// One rendering.
-struct Job<'a> {
-    cell: &'a Arc<Cell>,
-    room: &'a Arc<Room>,
-    row: &'a ExportRow,
+/// An export being made.
+pub(crate) struct Job<'a> {
+    pub(crate) cell: &'a Arc<Cell>,
+    pub(crate) room: &'a Arc<Room>,
+    pub(crate) row: &'a ExportRow,
     asked: &'a Asked,
-    name: ObjectName,
+    call: &'a Call,
+    ask: &'a Ask,
+    /// Who reports the progress: this attempt.
+    node: NodeId,
+    done: AtomicU64,
+    total: u64,
 }
 
 impl Job<'_> {
-    /// Writes the whole package; returns it and how many leads are in it.
-    async fn render(&self) -> Result<(Written, u64), Refusal> {
+    pub(crate) fn scope(&self) -> TenantScope {
+        TenantScope(self.room.no)
+    }
+
+    /// Takes the operation over from an attempt before. There is one job of an export at a time, so that the
+    /// lease is over at once.
+    async fn claim(&self) -> Result<(), Refusal> {
+        let now = self.cell.clock().now();
+        let claim = ClaimOperation { id: self.row.operation, node: self.node, now, until: now };
+        self.cell.data().apply(self.scope(), claim).await?;
+        for part in self.cell.data().list_export_parts(self.scope(), self.row.id).await? {
+            self.done.fetch_add(part.holds.leads, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Notes that so many leads more are rendered. Those of parts rendered again count once more, never above
+    /// the total.
+    pub(crate) async fn progress(&self, leads: u64) -> Result<(), Refusal> {
+        let done = self.done.fetch_add(leads, Ordering::Relaxed).saturating_add(leads);
+        let (id, node) = (self.row.operation, self.node);
+        let (done, total) = (done.min(self.total), Some(self.total));
+        let until = self.cell.clock().now();
+        let progress = UpdateProgress { id, node, done, total, until, payload: None };
+        self.cell.data().apply(self.scope(), progress).await?;
+        Ok(())
+    }
+
+    async fn make(&self) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
-        let scope = TenantScope(room.no);
-        let call = self.asked.call(room.id);
-        let expected = cell.data().count_leads(scope, row.dataset).await?;
-        let ask = ask_of(&call, self.asked.dataset, expected);
-        let permit = cell.permit(room, &call, &ask, ResourceType::Export).await?;
-        let begun = permit
-            .entry(&call, ResourceType::Export)
-            .resource_id(row.id)
-            .job(row.operation)
-            .n(expected);
-        let begun = if self.asked.recipient.is_none() { begun.plain() } else { begun };
-        let receipt = cell.commit(room, begun, Some(permit.read_generations())).await?;
-        let index = receipt.index();
-        let mut packer = self.packer()?;
+        let on = ResourceType::Export;
+        let begun = row.begun_index.ok_or(Fault::ExportStale)?;
+        let permit = cell.permit(room, self.call, self.ask, on).await?;
         let mut leads = Render {
             cell,
             room,
-            call: &call,
-            ask: &ask,
+            call: self.call,
+            ask: self.ask,
             export: row.id,
             operation: row.operation,
             leaf: row.leaf,
             permit,
             batches: Batches::default(),
-            withheld: 0,
-            last_index: index,
+            last_index: begun,
         };
-        let count = self.files(&mut packer, &mut leads).await?;
-        let proof = self.log_files(&mut packer, index, leads.last_index).await?;
+        let moment = settle(self, &mut leads).await?;
+        let (leaf, object) = assemble::begin(self).await?;
+        let made = self.assembled(&mut leads, moment, begun, leaf, object).await;
+        let committed = match made {
+            Ok((written, count)) => {
+                cell.fail_point("export.assembled");
+                self.ready(leaf, object, written, count).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        if committed.is_err() {
+            cell.data().objects().delete(room.id, object).await?;
+            return committed;
+        }
+        cell.fail_point("export.ready");
+        tidy::remove(cell, room).await
+    }
+
+    /// Writes the whole package; returns it and how many leads are in it.
+    async fn assembled(
+        &self,
+        leads: &mut Render<'_>,
+        moment: ExportMoment,
+        begun: u64,
+        leaf: u32,
+        object: ObjectName,
+    ) -> Result<(Written, u64), Refusal> {
+        let (cell, room, row) = (self.cell, self.room, self.row);
+        let recipient = self.asked.recipient.as_deref().map(str::parse::<Recipient>).transpose();
+        let recipient = recipient.map_err(|_| Fault::NoRecipient)?;
+        let writer = self.writer(object, room.ring()?.system(leaf)?);
+        let root = row.id.to_string();
+        let mut packer = Packer::start(root, writer, recipient.as_ref(), cell.entropy())?;
+        let permit = cell.permit(room, self.call, self.ask, ResourceType::Export).await?;
+        let entry = self.entry(permit.entry(self.call, ResourceType::Export)).n(moment.leads);
+        let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
+        leads.last_index = receipt.index();
+        let files = assemble::lead_files(self, &mut packer, &receipt).await?;
+        self.descriptions(&mut packer, &files, moment, begun).await?;
+        let proof = self.log_files(&mut packer, begun, leads.last_index).await?;
         let named = self.asked.named();
         let info = BagInfo {
             export: row.id.to_string(),
             tenant: room.id.to_string(),
             instruction: format!("{};v={}", named.id, self.asked.version),
-            log_index: index,
+            log_index: begun,
             recipient: self.asked.recipient.clone(),
             date: cell.clock().now().date().to_string(),
-            leads: count,
+            leads: files.leads,
+            signing_key: cell.parts().log_keys.file_key(),
         };
         let origin = cell.origin(room.no)?;
         let vkey = cell.parts().log_keys.vkey_file(&origin, cell.clock().now());
         tags::write(cell, &mut packer, &info, &proof, vkey).await?;
-        Ok((packer.finish().await?, count))
+        Ok((packer.finish().await?, files.leads))
     }
 
-    fn packer(&self) -> Result<Packer, Refusal> {
-        let (cell, room) = (self.cell, self.room);
-        let recipient = self.asked.recipient.as_deref().map(str::parse::<Recipient>).transpose();
-        let recipient = recipient.map_err(|_| Fault::NoRecipient)?;
-        let place = Place {
-            objects: cell.data().objects(),
-            tenant: room.id,
-            name: self.name,
-            record: self.row.id.bytes(),
-        };
-        let system = room.ring()?.system(self.row.leaf)?;
-        let entropy = Arc::clone(&cell.parts().entropy);
-        let writer = Writer::new(place, system, entropy, tokio::runtime::Handle::current());
-        let root = self.row.id.to_string();
-        Ok(Packer::start(root, writer, recipient.as_ref(), cell.entropy())?)
+    /// An entry of this export.
+    fn entry(&self, entry: EntryDraft) -> EntryDraft {
+        let entry = entry.resource_id(self.row.id).job(self.row.operation);
+        if self.asked.recipient.is_none() { entry.plain() } else { entry }
     }
 
-    /// The payload but for the log.
-    async fn files(&self, packer: &mut Packer, leads: &mut Render<'_>) -> Result<u64, Refusal> {
+    /// Register, schema and description.
+    async fn descriptions(
+        &self,
+        packer: &mut Packer,
+        files: &LeadFiles,
+        moment: ExportMoment,
+        begun: u64,
+    ) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
-        let mut columns = Columns::default();
-        packer.begin("data/leads-0001.jsonl").await?;
-        let count = self.lines(packer, leads, &mut columns).await?;
-        let withheld = leads.withheld;
-        packer.end();
-        let layout = columns.layout();
-        packer.begin("data/leads-0001.csv").await?;
-        if self.rows(packer, leads, &layout).await? != count {
-            // A lead came, went or was hidden between the passes: the two must say the same.
-            return Err(Fault::NotReady.into());
-        }
-        packer.end();
         let mut register = Vec::new();
         for instruction in room.control().instructions.iter() {
             let done = serde_json::to_writer(&mut register, instruction);
@@ -252,86 +301,18 @@ impl Job<'_> {
             tenant: room.id.to_string(),
             dataset: self.asked.dataset.map(|id| id.to_string()),
             created: cell.clock().now(),
-            leads: count,
-            withheld,
+            leads: files.leads,
+            withheld: files.withheld,
+            log_index: begun,
+            log_size: moment.log_size,
         };
-        let text = serde_json::to_vec_pretty(&describe(&about, packer.members(), &layout));
-        let text = text.map_err(|_| Fault::Internal("description"))?;
+        let text = describe(&about, packer.members(), &files.rows, &files.layout);
+        let text = serde_json::to_vec_pretty(&text).map_err(|_| Fault::Internal("description"))?;
         packer.file("data/datapackage.json", text).await?;
-        Ok(count)
+        Ok(())
     }
 
-    /// Pass 1: JSON lines; finds the columns of the CSV.
-    async fn lines(
-        &self,
-        packer: &mut Packer,
-        leads: &mut Render<'_>,
-        columns: &mut Columns,
-    ) -> Result<u64, Refusal> {
-        let mut count = 0_u64;
-        for range in self.ranges().await? {
-            let mut rest = range;
-            while let Some((page, left)) = leads.page(rest).await? {
-                let mut out = Zeroizing::new(Vec::with_capacity(PAGE_BYTES));
-                for lead in &page {
-                    lead.see(columns);
-                    lead.push_json(&mut out).map_err(|_| Fault::Internal("line"))?;
-                }
-                count = count.saturating_add(page.len() as u64);
-                packer.write(out).await?;
-                self.still_running().await?;
-                rest = left;
-            }
-        }
-        Ok(count)
-    }
-
-    /// Pass 2: the CSV.
-    async fn rows(
-        &self,
-        packer: &mut Packer,
-        leads: &mut Render<'_>,
-        layout: &Layout,
-    ) -> Result<u64, Refusal> {
-        let mut head = Zeroizing::new(Vec::new());
-        let names = layout.names();
-        csv::push_row(&mut head, names.iter().map(|name| name.expose().as_str()));
-        packer.write(head).await?;
-        let mut count = 0_u64;
-        for range in self.ranges().await? {
-            let mut rest = range;
-            while let Some((page, left)) = leads.page(rest).await? {
-                let mut out = Zeroizing::new(Vec::with_capacity(PAGE_BYTES));
-                for lead in &page {
-                    lead.push_csv(layout, &mut out).map_err(|_| Fault::Internal("row"))?;
-                }
-                count = count.saturating_add(page.len() as u64);
-                packer.write(out).await?;
-                self.still_running().await?;
-                rest = left;
-            }
-        }
-        Ok(count)
-    }
-
-    /// The leaves whose live leads go into the package.
-    async fn ranges(&self) -> Result<Vec<LeafRange>, Refusal> {
-        let parts =
-            self.cell.data().list_export_parts(TenantScope(self.room.no), self.row.id).await?;
-        Ok(parts.into_iter().map(|part| part.range).collect())
-    }
-
-    /// # Errors
-    /// [`Fault::ExportStale`] once a lead in the package was erased: it is begun again at once.
-    async fn still_running(&self) -> Result<(), Refusal> {
-        let row = self.cell.data().find_export(TenantScope(self.room.no), self.row.id).await?;
-        match row.map(|row| row.state) {
-            Some(ExportState::Running) => Ok(()),
-            _ => Err(Fault::ExportStale.into()),
-        }
-    }
-
-    /// The log up to a checkpoint that covers every lead in the package; the proof is of its first entry.
+    /// The log up to a checkpoint that covers every entry of this export so far; the proof is of its first.
     async fn log_files(
         &self,
         packer: &mut Packer,
@@ -359,35 +340,32 @@ impl Job<'_> {
     }
 
     /// Entry `export.ready`, the row and the operation's end, in one commit.
-    async fn ready(&self, written: Written, leads: u64) -> Result<(), Refusal> {
+    async fn ready(
+        &self,
+        leaf: u32,
+        object: ObjectName,
+        written: Written,
+        leads: u64,
+    ) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
-        let call = self.asked.call(room.id);
         let on = ResourceType::Export;
-        let permit =
-            cell.permit(room, &call, &ask_of(&call, self.asked.dataset, leads), on).await?;
-        let entry = permit
-            .entry_as(&call, LogOperation::ExportReady, on)
-            .resource_id(row.id)
-            .job(row.operation)
-            .sha256(written.sha256)
-            .bytes(written.bytes)
-            .n(leads);
-        let entry = if self.asked.recipient.is_none() { entry.plain() } else { entry };
+        let permit = cell.permit(room, self.call, self.ask, on).await?;
+        let Written { sha256, bytes, .. } = written;
+        let entry = permit.entry_as(self.call, LogOperation::ExportReady, on);
+        let entry = self.entry(entry).sha256(sha256).bytes(bytes).n(leads);
         let answer = serde_json::json!({
-            "id": row.id, "sha256": hex::encode(written.sha256),
-            "bytes": written.bytes, "leads": leads,
+            "id": row.id, "sha256": hex::encode(sha256), "bytes": bytes, "leads": leads,
         });
         let answer = serde_json::to_vec(&answer).map_err(|_| Fault::Internal("result"))?;
         let result = system::seal_new(cell, room.keys()?, row.operation.bytes(), &answer).await?;
-        let Written { sha256, bytes, .. } = written;
-        let file = ExportFile { object: self.name, sha256, bytes, leads, index: None };
+        let file = ExportFile { object, sha256, bytes, leads, index: None };
         let expires_at = cell.clock().now().plus_seconds(LIFE_SECONDS);
         let writes: Vec<Write> = vec![
-            UpdateExport { id: row.id, step: ExportStep::Ready { file, expires_at } }.into(),
+            UpdateExport { id: row.id, step: ExportStep::Ready { leaf, file, expires_at } }.into(),
             FinishOperation { id: row.operation, node: None, error: None, result: Some(result) }
                 .into(),
         ];
-        let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
+        let otherwise = entry.clone().outcome(EntryOutcome::Error);
         let asserted = Some(permit.read_generations());
         let (_, outcome) =
             cell.commit_write(room, entry, Some(otherwise), asserted, Write::from(writes)).await?;

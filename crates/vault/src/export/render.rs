@@ -7,7 +7,7 @@ use leadvault_domain::{ExportId, Fields, LeafRange, Masking, OperationId, Value}
 use leadvault_keys::{Keyring, NotCovered, Opener};
 use leadvault_ledger::{CommittedReceipt, ResourceType};
 use leadvault_policy::Ask;
-use leadvault_store::{LeadRow, TenantScope};
+use leadvault_store::{LeadRow, RowsSeen, TenantScope};
 
 use super::batches::Batches;
 use super::line::LeadOut;
@@ -16,12 +16,14 @@ use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::gate::{Permit, hidden};
 use crate::leads::list::policy_row;
-use crate::leads::opened::{category_of, dataset_of, open_parts};
+use crate::leads::opened::{category_of, open_parts};
 use crate::mask::masked;
 use crate::room::{DatasetControl, Room};
 
 /// Leads of one page and of one entry: a page is opened in a few milliseconds and held in memory.
 const PAGE_ROWS: u32 = 512;
+/// Ciphertext of one page, unless a single lead is larger: what bounds the memory of an export.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 /// How often a page is decided again when the control state moves under it.
 const DECISIONS_MAX: usize = 3;
 
@@ -41,29 +43,46 @@ pub(crate) struct Render<'a> {
     pub(crate) leaf: u32,
     pub(crate) permit: Permit,
     pub(crate) batches: Batches,
-    /// Leads of the pages so far that stay out: quarantined, or not covered.
-    pub(crate) withheld: u64,
     /// Index of the last entry.
     pub(crate) last_index: u64,
 }
 
+/// A page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// What goes out.
+    pub(crate) leads: Vec<LeadOut>,
+    /// Live leads that stay out: quarantined, or not covered.
+    pub(crate) withheld: u64,
+    /// What was stored in its range.
+    pub(crate) seen: RowsSeen,
+    /// What is left of the range behind it.
+    pub(crate) left: LeafRange,
+}
+
 impl Render<'_> {
-    /// The next page of what is left of a range, and what is left behind it; `None` at its end.
+    /// The next page of what is left of a range; `None` at its end.
     ///
     /// # Errors
     /// What store, journal and keys say; a denial where the instruction was withdrawn meanwhile.
-    pub(crate) async fn page(
-        &mut self,
-        rest: LeafRange,
-    ) -> Result<Option<(Vec<LeadOut>, LeafRange)>, Refusal> {
-        let scope = TenantScope(self.room.no);
-        let rows = self.cell.data().list_leads_in_range(scope, rest, PAGE_ROWS).await?;
-        let Some(last) = rows.last().map(|row| row.at) else { return Ok(None) };
-        let range = LeafRange { end: u64::from(last.leaf) + 1, ..rest };
-        let left = match last.leaf.checked_add(1) {
+    pub(crate) async fn page(&mut self, rest: LeafRange) -> Result<Option<Page>, Refusal> {
+        let (data, scope) = (self.cell.data(), TenantScope(self.room.no));
+        let last = data.find_page_end(scope, rest, PAGE_ROWS, PAGE_BYTES).await?;
+        let Some(last) = last else { return Ok(None) };
+        let end = u64::from(last) + 1;
+        let range = LeafRange { end, ..rest };
+        let left = match last.checked_add(1) {
             Some(first) => LeafRange { first, ..rest },
             None => LeafRange { first: u32::MAX, end: u64::from(u32::MAX), ..rest },
         };
+        let mut rows = data.list_leads_in_range(scope, range, PAGE_ROWS).await?;
+        let seen = RowsSeen {
+            rows: rows.len() as u64,
+            versions: rows.iter().map(|row| u64::from(row.version)).sum(),
+        };
+        // Read behind the rows: whatever came into the range is among them and here, or in neither.
+        let late = data.list_export_late(scope, self.export, range).await?;
+        rows.retain(|row| !late.iter().any(|late| late.contains(row.at)));
         for row in &rows {
             self.batches.see(self.cell, self.room, row.batch).await?;
         }
@@ -77,38 +96,45 @@ impl Render<'_> {
                     self.permit = self.cell.permit(self.room, self.call, self.ask, on).await?;
                 }
                 other => {
-                    let leads = other?;
-                    let out = rows.len().saturating_sub(leads.len());
-                    self.withheld = self.withheld.saturating_add(out as u64);
-                    return Ok(Some((leads, left)));
+                    let (leads, withheld) = other?;
+                    return Ok(Some(Page { leads, withheld, seen, left }));
                 }
             }
         }
     }
 
+    /// The leads of a page, and how many of it stay out.
     async fn page_once(
         &mut self,
         rows: &[LeadRow],
         range: LeafRange,
-    ) -> Result<Vec<LeadOut>, Refusal> {
+    ) -> Result<(Vec<LeadOut>, u64), Refusal> {
+        let control = self.room.control();
         let seen = self.call.caller.datasets.as_ref();
         let mut wanted: Wanted<'_> = BTreeMap::new();
-        for row in rows.iter().filter(|row| !hidden(row.labels)) {
-            let Ok(home) = dataset_of(self.room, seen, row) else { continue };
-            if self.permit.rows.denial(&policy_row(row, home.id)).is_none() {
+        let mut withheld = 0;
+        for row in rows {
+            // A dataset that is being shredded: its leads are gone, whether or not their rows are.
+            let Some(home) = control.dataset_by_no(row.at.dataset) else { continue };
+            let unseen = seen.is_some_and(|seen| !seen.contains(&home.id));
+            let denied = || self.permit.rows.denial(&policy_row(row, home.id)).is_some();
+            if hidden(row.labels) || unseen || denied() {
+                withheld += 1;
+            } else {
                 wanted.insert(row.at.leaf, (row, home));
             }
         }
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), withheld));
         }
         let receipt = self.cover(&wanted, range).await?;
         self.last_index = receipt.index();
-        match self.open(&self.ring()?, &receipt, &wanted, range) {
+        let leads = match self.open(&self.ring()?, &receipt, &wanted, range) {
             // An advance since the snapshot was taken is followed once.
-            Err(Fault::NotReady) => Ok(self.open(&self.ring()?, &receipt, &wanted, range)?),
-            other => Ok(other?),
-        }
+            Err(Fault::NotReady) => self.open(&self.ring()?, &receipt, &wanted, range)?,
+            other => other?,
+        };
+        Ok((leads, withheld))
     }
 
     fn ring(&self) -> Result<Arc<Keyring>, Fault> {

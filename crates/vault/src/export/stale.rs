@@ -1,16 +1,24 @@
-//! What an erasure does to exports, and what time does to them.
+//! What an erasure does to exports.
 //!
-//! An export that may hold the lead becomes stale, and its leaf is punctured in the epoch of the erasure: its
-//! chunks cannot be opened any more, in no backup either. What was downloaded before is beyond that: it is
-//! listed in the receipt.
+//! A finished package that holds the lead becomes stale, and its leaf is punctured in the epoch of the erasure:
+//! its chunks cannot be opened any more, in no backup either. Of one that is being made, the part that holds the
+//! lead goes the same way, and the job renders it again. What was downloaded before is beyond that: it is listed
+//! in the receipt.
 
 use leadvault_domain::{ExportId, LeafAddress, LeafRange};
-use leadvault_store::{ExportRow, ExportState, ExportStep, TenantScope, UpdateExport};
+use leadvault_store::{
+    ExportPartRow, ExportRow, ExportState, ExportStep, Outcome, SpoilExportParts, TenantScope,
+    UpdateExport, Write,
+};
 
+use super::tidy;
 use crate::cell::Cell;
-use crate::error::Refusal;
+use crate::error::{Fault, Refusal};
 use crate::room::Room;
 use crate::system;
+
+/// Times the state of an export is read again because its job moved it on meanwhile.
+const TRIES_MAX: u32 = 100;
 
 /// What an erasure has to do about exports.
 #[derive(Debug, Default)]
@@ -21,8 +29,8 @@ pub(crate) struct Held {
     pub(crate) delivered: Vec<ExportId>,
 }
 
-/// Makes every export stale that may hold one of the leads, before their leaves are punctured. Safe to run
-/// again after a crash: what is stale and still has its leaf is named again.
+/// Takes the leads out of every export that may hold one of them, before their leaves are punctured and after
+/// nothing finds them any more. Safe to run again after a crash: leaves that are still there are named again.
 ///
 /// # Errors
 /// What the store says.
@@ -44,36 +52,85 @@ pub(crate) async fn mark_stale_ranges(
     room: &Room,
     leads: &[LeafRange],
 ) -> Result<Held, Refusal> {
-    let scope = TenantScope(room.no);
     let mut held = Held::default();
-    let rows = cell.data().list_exports(scope).await?;
-    if rows.is_empty() {
+    for row in cell.data().list_exports(TenantScope(room.no)).await? {
+        mark(cell, room, row, leads, &mut held).await?;
+    }
+    if held.leaves.is_empty() {
         return Ok(held);
     }
     let ring = room.ring()?;
-    for row in rows {
-        let live = ring.is_live(system::leaf(row.leaf));
-        if !live && row.delivered == 0 {
+    held.leaves.retain(|range| {
+        ring.is_live(LeafAddress { dataset: range.dataset, tree: range.tree, leaf: range.first })
+    });
+    Ok(held)
+}
+
+async fn mark(
+    cell: &Cell,
+    room: &Room,
+    mut row: ExportRow,
+    leads: &[LeafRange],
+    held: &mut Held,
+) -> Result<(), Refusal> {
+    let (data, scope) = (cell.data(), TenantScope(room.no));
+    for _ in 0..TRIES_MAX {
+        if row.state == ExportState::Expired && row.delivered == 0 {
+            return Ok(());
+        }
+        let mut parts = Vec::new();
+        for part in data.list_export_parts(scope, row.id).await? {
+            if holds(cell, scope, &row, &part, leads).await? {
+                parts.push(part);
+            }
+        }
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let nos = parts.iter().map(|part| part.no).collect();
+        let write: Option<Write> = match row.state {
+            ExportState::Running => {
+                let file_leaf = row.file_leaf;
+                Some(SpoilExportParts { id: row.id, parts: nos, file_leaf }.into())
+            }
+            ExportState::Ready => Some(UpdateExport { id: row.id, step: ExportStep::Stale }.into()),
+            ExportState::Stale | ExportState::Expired => None,
+        };
+        let moved = match write {
+            Some(write) => matches!(data.apply(scope, write).await?, Outcome::Conflict(_)),
+            None => false,
+        };
+        if moved {
+            // Its job went on meanwhile, or another erasure came first.
+            let again = data.find_export(scope, row.id).await?;
+            row = again.ok_or(Fault::NotFound)?;
             continue;
         }
-        let parts = cell.data().list_export_parts(scope, row.id).await?;
-        let holds = parts.iter().any(|p| leads.iter().any(|l| overlap(&p.range, l)));
-        if !holds {
-            continue;
-        }
-        if matches!(row.state, ExportState::Running | ExportState::Ready) {
-            // A conflict: somebody else made it stale or expired meanwhile.
-            let step = ExportStep::Stale;
-            cell.data().apply(scope, UpdateExport { id: row.id, step }).await?;
-        }
-        if live {
-            held.leaves.push(LeafRange::single(system::leaf(row.leaf)));
-        }
+        let leaves = parts.iter().filter_map(|part| part.leaf).chain(row.file_leaf);
+        held.leaves.extend(leaves.map(|leaf| LeafRange::single(system::leaf(leaf))));
         if was_delivered(cell, scope, &row).await? {
             held.delivered.push(row.id);
         }
+        return Ok(());
     }
-    Ok(held)
+    Err(Fault::Overloaded.into())
+}
+
+/// Whether a part may hold one of the leads: it covers their leaves, and not all of them came too late.
+async fn holds(
+    cell: &Cell,
+    scope: TenantScope,
+    row: &ExportRow,
+    part: &ExportPartRow,
+    leads: &[LeafRange],
+) -> Result<bool, Refusal> {
+    for range in leads.iter().filter(|range| overlap(&part.range, range)) {
+        let late = cell.data().list_export_late(scope, row.id, *range).await?;
+        if !late.iter().any(|late| late.first <= range.first && late.end >= range.end) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn overlap(a: &LeafRange, b: &LeafRange) -> bool {
@@ -94,35 +151,5 @@ async fn was_delivered(cell: &Cell, scope: TenantScope, row: &ExportRow) -> Resu
 /// # Errors
 /// What store and files say.
 pub(crate) async fn remove_stale(cell: &Cell, room: &Room) -> Result<(), Refusal> {
-    let ring = room.ring()?;
-    for row in cell.data().list_exports(TenantScope(room.no)).await? {
-        if let (Some(file), false) = (row.file, ring.is_live(system::leaf(row.leaf))) {
-            cell.data().objects().delete(room.id, file.object).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Ends exports whose time is over: their leaves are punctured, then their files go.
-///
-/// # Errors
-/// What keys, store and files say.
-pub(crate) async fn expire(cell: &Cell, room: &Room) -> Result<(), Refusal> {
-    let scope = TenantScope(room.no);
-    let now = cell.clock().now();
-    let ring = room.ring()?;
-    let mut leaves = Vec::new();
-    for row in cell.data().list_exports(scope).await? {
-        if row.expires_at > now || !ring.is_live(system::leaf(row.leaf)) {
-            continue;
-        }
-        let step = ExportStep::Expired;
-        cell.data().apply(scope, UpdateExport { id: row.id, step }).await?;
-        leaves.push(row.leaf);
-    }
-    if leaves.is_empty() {
-        return Ok(());
-    }
-    system::erase(room, &leaves).await?;
-    remove_stale(cell, room).await
+    tidy::remove(cell, room).await
 }

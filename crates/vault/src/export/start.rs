@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use leadvault_crypto::age::Recipient;
-use leadvault_domain::{DatasetId, ExportId, LeafRange, Operation, OperationId, Role};
+use leadvault_domain::{DatasetId, DatasetNo, ExportId, Operation, OperationId, Role};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{
-    ExportPartRow, ExportRow, ExportState, InsertExport, InsertExportPart, InsertOperation,
-    ObjectName, Outcome as Written, TenantScope, Write,
+    ExportRow, ExportState, InsertExport, InsertOperation, Outcome as Written, TenantScope, Write,
 };
 
 use super::asked::{Asked, ask_of};
@@ -40,7 +39,7 @@ pub async fn start(
         return Ok(Answer { value: id, stamp });
     }
     let recipient = if plain { None } else { Some(recipient_of(&room)?) };
-    super::stale::expire(cell, &room).await?;
+    super::tidy::expire(cell, &room).await?;
     let started =
         cell.settled(&room, || start_once(cell, call, &room, dataset, recipient.clone())).await?;
     job::spawn(cell, &room, started.value);
@@ -74,8 +73,8 @@ async fn start_once(
     let asked = Asked::new(call, &permit, dataset, recipient);
     let operation = OperationId::make(cell.clock(), cell.entropy())?;
     let export = ExportId::make(cell.clock(), cell.entropy())?;
-    let mut writes = writes_of(cell, room, export, operation, &asked).await?;
-    writes.push(
+    let writes: Vec<Write> = vec![
+        insert_of(cell, room, export, operation, &asked).await?.into(),
         InsertOperation {
             id: operation,
             kind: KIND,
@@ -83,10 +82,10 @@ async fn start_once(
             total: Some(leads),
             created_at: permit.at,
             run_at: permit.at,
-            payload: Some(asked.seal(cell, room, operation.bytes()).await?),
+            payload: None,
         }
         .into(),
-    );
+    ];
     let made = Made::Operation { id: operation };
     let write = idempotency::beside(cell, call, room, writes, made).await?;
     let mut entry = permit.entry(call, on).resource_id(export).job(operation).n(leads);
@@ -97,7 +96,8 @@ async fn start_once(
         entry = entry.plain();
     }
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
-    let asserted = Some(permit.read_generations());
+    // Of a write: a dataset made meanwhile would be none of its trees.
+    let asserted = Some(permit.write_generations());
     let (receipt, outcome) =
         cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     match outcome {
@@ -106,68 +106,40 @@ async fn start_once(
     }
 }
 
-/// The rows of a new export: itself, and the leaves its leads may have. They stand before the first lead is
-/// read, so that an erasure from now on finds the export.
-///
-/// # Errors
-/// What keys and store say.
-pub(crate) async fn writes_of(
+/// The row of a new export, over every tree of its datasets.
+async fn insert_of(
     cell: &Cell,
     room: &Room,
     export: ExportId,
     operation: OperationId,
     asked: &Asked,
-) -> Result<Vec<Write>, Refusal> {
-    let dataset = asked.dataset.map(|id| room.control().dataset(id)).transpose()?;
+) -> Result<InsertExport, Refusal> {
+    let control = room.control();
+    let dataset = asked.dataset.map(|id| control.dataset(id)).transpose()?;
+    let homes: Vec<_> = match &dataset {
+        Some(dataset) => vec![Arc::clone(dataset)],
+        None => control.datasets.values().cloned().collect(),
+    };
+    let mut trees: Vec<(DatasetNo, u32)> =
+        homes.iter().flat_map(|home| (1..=home.tree).map(|tree| (home.no, tree))).collect();
+    trees.sort_unstable();
     let meta = asked.seal(cell, room, export.bytes()).await?;
     let now = cell.clock().now();
     let row = ExportRow {
         id: export,
         operation,
-        dataset: dataset.as_ref().map(|d| d.no),
+        dataset: dataset.map(|d| d.no),
         state: ExportState::Running,
         encrypted: asked.recipient.is_some(),
         delivered: 0,
         created_at: now,
         expires_at: now.plus_seconds(LIFE_SECONDS),
         leaf: meta.leaf,
+        begun_index: None,
+        file_leaf: None,
+        object: None,
         file: None,
         meta: Some(meta),
     };
-    let mut writes: Vec<Write> = vec![InsertExport { row }.into()];
-    writes.extend(parts_of(cell, room, export, asked).await?);
-    Ok(writes)
-}
-
-/// The leaves that leads of an export may have: those of its datasets up to the last one in use.
-///
-/// # Errors
-/// What the store says.
-pub(crate) async fn parts_of(
-    cell: &Cell,
-    room: &Room,
-    export: ExportId,
-    asked: &Asked,
-) -> Result<Vec<Write>, Refusal> {
-    let scope = TenantScope(room.no);
-    let control = room.control();
-    let object = ObjectName::make(cell.entropy())?;
-    let mut homes: Vec<_> = match asked.dataset {
-        Some(dataset) => vec![control.dataset(dataset)?],
-        None => control.datasets.values().cloned().collect(),
-    };
-    homes.sort_by_key(|home| home.no);
-    let mut writes: Vec<Write> = Vec::new();
-    for home in homes {
-        for tree in 1..=home.tree {
-            let last = cell.data().find_largest_leaf(scope, home.no, tree).await?;
-            // A part for every tree, so that each keeps its number when leads are added.
-            let end = last.map_or(0, |leaf| u64::from(leaf) + 1);
-            let range = LeafRange { dataset: home.no, tree, first: 0, end };
-            let no = u32::try_from(writes.len()).map_err(|_| Fault::TooLarge)?;
-            let row = ExportPartRow { no, range, object, chunks: 0, bytes: 0, leads: 0 };
-            writes.push(InsertExportPart { id: export, row }.into());
-        }
-    }
-    Ok(writes)
+    Ok(InsertExport { row, trees })
 }

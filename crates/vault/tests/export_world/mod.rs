@@ -1,0 +1,287 @@
+//! A vault with one tenant, a clock that can be moved and steps that can be held, for tests of exports.
+
+use std::io::{Cursor, Read as _};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt as _;
+use leadvault_crypto::age::Identity;
+use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy, sha256};
+use leadvault_domain::{
+    Clock, DatasetId, Entropy, ExportId, LeadId, OperationId, RequestId, Timestamp,
+};
+use leadvault_keys::{KeyServices, RootKey, Slot};
+use leadvault_kms::{FileRoot, FileSlots};
+use leadvault_ledger::LogKeys;
+use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
+use leadvault_vault::export::Span;
+use leadvault_vault::leads::LeadDoc;
+use leadvault_vault::{
+    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
+    operations, parse_body, tenants,
+};
+use serde_json::{Value, json};
+
+/// The real clock, set forward by so many seconds.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock {
+    pub(crate) ahead_seconds: AtomicI64,
+}
+
+impl Clock for TestClock {
+    #[expect(clippy::disallowed_methods, reason = "receipts are compared with the real second")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap());
+        now.plus_seconds(self.ahead_seconds.load(Ordering::SeqCst))
+    }
+}
+
+/// A step of a job that stops where it is until the test lets it go on.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    step: &'static str,
+    reached: Sender<()>,
+    go: Receiver<()>,
+}
+
+/// The test's side of a [`Gate`].
+#[derive(Debug)]
+pub(crate) struct Held {
+    reached: Receiver<()>,
+    go: Sender<()>,
+}
+
+impl Held {
+    /// Waits until the step is reached.
+    pub(crate) async fn reached(self) -> Sender<()> {
+        tokio::task::spawn_blocking(move || {
+            self.reached.recv().unwrap();
+            self.go
+        })
+        .await
+        .unwrap()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) call: Call,
+    pub(crate) dataset: DatasetId,
+    pub(crate) identity: Identity,
+    pub(crate) log_key: SigningKey,
+    pub(crate) clock: Arc<TestClock>,
+    gate: Arc<Mutex<Option<Gate>>>,
+}
+
+async fn cell_in(
+    dir: &std::path::Path,
+    seed: &SecretKey,
+    clock: Arc<dyn Clock>,
+    gate: Arc<Mutex<Option<Gate>>>,
+) -> Arc<Cell> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let root_file = dir.join("root.key");
+    let root =
+        if root_file.exists() { FileRoot::open(&root_file) } else { FileRoot::create(&root_file) };
+    let root: Arc<dyn RootKey> = Arc::new(root.unwrap());
+    let slot: Arc<dyn Slot> = Arc::new(FileSlots::open(&dir.join("slots"), true).unwrap());
+    let options = StoreOptions { ballast_bytes: 1 << 16, ..StoreOptions::default() };
+    let data = Arc::new(DataStore::open(&dir.join("data.db"), options).await.unwrap());
+    let key_store = Arc::new(KeyStore::open(&dir.join("keys.db"), options).await.unwrap());
+    let services = KeyServices::new(
+        Arc::clone(&root),
+        Arc::clone(&slot),
+        Arc::clone(&key_store) as _,
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    )
+    .with_control(Arc::clone(&data) as _);
+    let parts = CellParts {
+        region: "eu1".parse().unwrap(),
+        country: "DE".parse().unwrap(),
+        data,
+        key_store,
+        services,
+        root,
+        slot,
+        log_keys: Arc::new(LogKeys::new("vault.example", SigningKey::from_seed(seed)).unwrap()),
+        log_files: LogFiles::new(dir.join("log")),
+        files_dir: dir.join("files"),
+        operator_key_hash: [0; 32],
+        durability: vec!["single_disk".to_owned()],
+        open_jobs_per_tenant: 4,
+        clock,
+        entropy,
+        fail_point: Arc::new(move |step| {
+            let mut gate = gate.lock().unwrap();
+            if let Some(held) = gate.take_if(|held| held.step == step) {
+                drop(gate);
+                held.reached.send(()).unwrap();
+                // A test that ends early lets go as well.
+                let _ = held.go.recv();
+            }
+        }),
+    };
+    leadvault_vault::start(parts).await.unwrap()
+}
+
+fn permit() -> Value {
+    json!({
+        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
+        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
+        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
+        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
+                  "activity_log", "preference", "location", "unclassified"] },
+        "subjects": { "categories": ["lead"], "minors": "refuse" },
+        "recipients": [],
+        "locations": { "store": ["DE"], "access": ["DE", "US"] },
+        "validity": { "from": "2020-01-01T00:00:00Z" },
+        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
+        "issuer": { "party": "controller", "authority": "contract_signatory" },
+    })
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let seed = SecretKey::from_bytes([9; 32]);
+        let clock = Arc::new(TestClock::default());
+        let gate = Arc::new(Mutex::new(None));
+        let cell = cell_in(dir.path(), &seed, Arc::clone(&clock) as _, Arc::clone(&gate)).await;
+        let identity = Identity::make(&SystemEntropy).unwrap();
+        let tenant = json!({
+            "name": "Acme", "region": "eu1", "controller_country": "DE",
+            "locations": { "store": ["DE"], "access": ["DE", "US"] },
+            "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
+            "export_recipient": identity.recipient().to_string(),
+        });
+        let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
+        let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
+        let made = tenants::create(&cell, &act, tenant).await.unwrap();
+        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
+            Credential::Tenant(caller) => *caller,
+            Credential::Operator => panic!("a tenant's key"),
+        };
+        let mut call = Call {
+            caller,
+            instruction: None,
+            purpose: None,
+            request: RequestId::make(clock.as_ref(), &SystemEntropy).unwrap(),
+            idempotency_key: None,
+            route: "test",
+            fingerprint: [0; 32],
+        };
+        let dataset = parse_body(br#"{"name":"Fair"}"#).unwrap();
+        let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
+        let body = parse_body(permit().to_string().as_bytes()).unwrap();
+        let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
+        instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
+        call.instruction = Some(Named { id: drafted.id, version: None });
+        call.purpose = Some("crm_operations".parse().unwrap());
+        let log_key = SigningKey::from_seed(&seed);
+        Self { dir, cell, call, dataset, identity, log_key, clock, gate }
+    }
+
+    /// Holds the next job that comes to a step.
+    pub(crate) fn hold(&self, step: &'static str) -> Held {
+        let (reached, is_reached) = channel();
+        let (go, may_go) = channel();
+        *self.gate.lock().unwrap() = Some(Gate { step, reached, go: may_go });
+        Held { reached: is_reached, go }
+    }
+
+    /// Another dataset.
+    pub(crate) async fn dataset(&self, name: &str) -> DatasetId {
+        let body = parse_body(json!({ "name": name }).to_string().as_bytes()).unwrap();
+        datasets::create(&self.cell, &self.call, body).await.unwrap().value.id
+    }
+
+    pub(crate) async fn lead(&self, email: &str, company: &str) -> LeadId {
+        self.lead_in(self.dataset, email, company).await
+    }
+
+    pub(crate) async fn lead_in(&self, dataset: DatasetId, email: &str, company: &str) -> LeadId {
+        let doc = json!({
+            "dataset": dataset, "external_id": "A1", "tags": ["vip"],
+            "fields": { "email": email, "company": company },
+        });
+        let doc: LeadDoc = parse_body(doc.to_string().as_bytes()).unwrap();
+        leads::create::create(&self.cell, &self.call, &doc).await.unwrap().value.id
+    }
+
+    /// The controller's call that names no instruction: an exit.
+    pub(crate) fn exit(&self, key: &str) -> Call {
+        let mut call = self.call.clone();
+        (call.instruction, call.purpose) = (None, None);
+        call.idempotency_key = Some(key.to_owned().into());
+        call.fingerprint = sha256(&[key.as_bytes()]);
+        call
+    }
+
+    pub(crate) async fn erase(&self, lead: LeadId) -> Value {
+        let call = self.exit(&format!("erase-{lead}"));
+        match leads::erase::erase(&self.cell, &call, lead).await.unwrap().value {
+            leads::erase::Erased::Receipt(receipt) => *receipt,
+            leads::erase::Erased::PendingKey => panic!("the key is there"),
+        }
+    }
+
+    pub(crate) async fn start(&self, key: &str, plain: bool) -> OperationId {
+        export::start(&self.cell, &self.exit(key), None, plain).await.unwrap().value
+    }
+
+    pub(crate) async fn export(&self, key: &str, plain: bool) -> ExportId {
+        let started = self.start(key, plain).await;
+        self.ended(started).await
+    }
+
+    /// Waits until an export is made.
+    pub(crate) async fn ended(&self, operation: OperationId) -> ExportId {
+        for _ in 0..600 {
+            let found = operations::find(&self.cell, &self.call, operation).await.unwrap().value;
+            match found.state {
+                "done" => {
+                    let result = found.result.unwrap();
+                    return result["id"].as_str().unwrap().parse().unwrap();
+                }
+                "failed" => panic!("{:?}", found.error),
+                _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+        panic!("the export does not end")
+    }
+
+    /// The lines of a plain package.
+    pub(crate) async fn lines(&self, id: ExportId) -> Vec<Value> {
+        let zip = self.download(id, Span::Whole).await.unwrap();
+        let lines = String::from_utf8(member(&zip, "data/leads-0001.jsonl")).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) async fn download(&self, id: ExportId, span: Span) -> Result<Vec<u8>, Fault> {
+        let answer = export::content(&self.cell, &self.exit("d"), id, span).await;
+        let mut body = answer.map_err(|refusal| refusal.fault)?.value.body;
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await {
+            bytes.extend_from_slice(&piece.unwrap());
+        }
+        Ok(bytes)
+    }
+}
+
+pub(crate) fn decrypt(bytes: &[u8], identity: &Identity) -> Vec<u8> {
+    let identity: age::x25519::Identity = identity.expose().parse().unwrap();
+    age::decrypt(&identity, bytes).unwrap()
+}
+
+pub(crate) fn member(zip: &[u8], path: &str) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+    let names: Vec<String> = zip.file_names().map(|n| n.unwrap().into_owned()).collect();
+    let name = names.iter().find(|n| n.ends_with(path)).unwrap();
+    let mut bytes = Vec::new();
+    zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
