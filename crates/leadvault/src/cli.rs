@@ -37,8 +37,11 @@ pub(crate) enum Command {
     )]
     Import(ImportArgs),
     /// Export everything, or one dataset, into a package.
+    ///
+    /// Waits until the package is made and downloads it. A command that was cut off goes on where it was when it
+    /// is run again. The package is encrypted to the recipient registered for the tenant.
     #[command(
-        after_help = "Example:\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out leads.zip.age"
+        after_help = "Examples:\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out leads.zip.age\n  leadvault export --url http://127.0.0.1:8620 --key-file tenant.key --out fair.zip --dataset ds_01… --plain\n\nThen:\n  leadvault verify export leads.zip.age --vkey log.vkey --identity age.key\n  age --decrypt --identity age.key leads.zip.age > leads.zip\n\nExit codes: 0 written, 1 the server made no export, 2 usage or FILE is there, 4 run it again."
     )]
     Export(ExportArgs),
     /// Verify a log, an export or a receipt, offline.
@@ -176,16 +179,19 @@ pub(crate) struct ExportArgs {
     /// The server.
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// File to write.
-    #[arg(long)]
+    /// File to write, mode 0600.
+    #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Replace FILE if it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// One dataset instead of all.
     #[arg(long)]
     pub(crate) dataset: Option<String>,
-    /// Unencrypted. The log says so.
+    /// Unencrypted: whoever has the file reads it. The log says so.
     #[arg(long)]
     pub(crate) plain: bool,
-    /// Print the result as JSON.
+    /// Print the export as JSON instead of the name of the file.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -44,6 +44,15 @@ pub(crate) struct Answered {
     pub(crate) index: Option<u64>,
 }
 
+/// A stream that has begun.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// The bytes.
+    pub(crate) body: Response,
+    /// Where they begin: the server may send the whole instead of a range.
+    pub(crate) from: u64,
+}
+
 /// What the server said.
 pub(crate) type Said = Result<Answered, Refused>;
 
@@ -131,21 +140,22 @@ impl Client {
         Self::finish(request)
     }
 
-    /// GETs a stream from a byte on.
+    /// GETs a stream from a byte on, as long as the thing still has the entity tag `etag` (without quotes).
     ///
     /// # Errors
-    /// [`Stop::Again`] when the server cannot be reached or says no.
-    pub(crate) fn download(&self, path: &str, from: u64) -> Result<Response, Stop> {
+    /// [`Stop::Again`] when the server cannot be reached or may say yes later; [`Stop::Usage`] when it says no.
+    pub(crate) fn download(&self, path: &str, from: u64, etag: &str) -> Result<Fetched, Stop> {
         let mut request = self.request(reqwest::Method::GET, path);
         if from > 0 {
             request = request.header("Range", format!("bytes={from}-"));
+            request = request.header("If-Range", format!("\"{etag}\""));
         }
-        let response = request.send().map_err(|e| Stop::Again(unreachable_server(e)))?;
-        if response.status().is_success() {
-            return Ok(response);
+        let body = request.send().map_err(|e| Stop::Again(unreachable_server(e)))?;
+        match body.status() {
+            reqwest::StatusCode::PARTIAL_CONTENT => Ok(Fetched { body, from }),
+            status if status.is_success() => Ok(Fetched { body, from: 0 }),
+            _ => Err(refused(body).stop("the download")),
         }
-        let refused = refused(response);
-        Err(Stop::Again(anyhow::anyhow!("the server answered {} {}", refused.status, refused.code)))
     }
 
     fn finish(request: RequestBuilder) -> Result<Said, Stop> {

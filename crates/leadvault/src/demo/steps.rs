@@ -229,11 +229,12 @@ fn export(world: &mut World) -> anyhow::Result<String> {
     let args = crate::cli::ExportArgs {
         server: crate::cli::ServerArgs { url: world.url(), key_file: world.key_file() },
         out: world.export_file(),
+        force: false,
         dataset: None,
         plain: false,
         json: false,
     };
-    export_cmd::run(&args).map_err(stopped)?;
+    export_cmd::fetch(&args).map_err(stopped)?;
     let output = this_binary()?
         .args(["verify", "export"])
         .arg(world.export_file())
