@@ -384,6 +384,24 @@ impl Caller {
         self.send(Method::GET, path, &[], None)
     }
 
+    /// GET of bytes: status, headers and what came.
+    pub fn fetch(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        let mut request = self.http.get(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().expect("the server answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.bytes().expect("a body").to_vec())
+    }
+
     /// POST of JSON.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         let json = [("content-type", "application/json")];
