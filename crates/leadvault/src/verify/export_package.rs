@@ -197,10 +197,8 @@ impl Package {
         let about: Value = serde_json::from_str(&text).map_err(|_| Halt::bad("malformed", at))?;
         let mut sums = BTreeMap::from([("csv", 0_u64), ("jsonl", 0)]);
         for resource in about["resources"].as_array().into_iter().flatten() {
-            let (Some(path), Some(rows)) = (resource["path"].as_str(), resource["rows"].as_u64())
-            else {
-                continue;
-            };
+            let rows = resource["rows"].as_u64().or_else(|| resource["lines"].as_u64());
+            let (Some(path), Some(rows)) = (resource["path"].as_str(), rows) else { continue };
             if self.count(&format!("data/{path}"))? != rows {
                 return Err(Halt::bad("rows_differ", format!("data/{path}")));
             }

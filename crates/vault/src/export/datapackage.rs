@@ -61,6 +61,7 @@ fn resource(member: &Member, path: &str, leads: Option<u64>, layout: &Layout) ->
     });
     let more = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("csv") => json!({
+            "type": "table",
             "profile": "tabular-data-resource",
             "format": "csv",
             "mediatype": "text/csv",
@@ -70,12 +71,15 @@ fn resource(member: &Member, path: &str, leads: Option<u64>, layout: &Layout) ->
             "schema": { "fields": fields(layout), "missingValues": [] },
             "guard": "one ' stands before every cell that starts with = + - @ TAB CR LF or '",
         }),
+        // Files to a reader of tables: their lines hold lists and pairs.
         Some("jsonl") if path.starts_with("leads-") => json!({
-            "format": "jsonl", "mediatype": "application/jsonl", "rows": leads,
+            "type": "file", "format": "jsonl", "mediatype": "application/jsonl", "lines": leads,
             "jsonSchema": "schema.json",
         }),
-        Some("jsonl") => json!({ "format": "jsonl", "mediatype": "application/jsonl" }),
-        _ => json!({ "format": "json", "mediatype": "application/json" }),
+        Some("jsonl") => {
+            json!({ "type": "file", "format": "jsonl", "mediatype": "application/jsonl" })
+        }
+        _ => json!({ "type": "file", "format": "json", "mediatype": "application/json" }),
     };
     if let (Some(all), Json::Object(more)) = (resource.as_object_mut(), more) {
         all.extend(more);
@@ -167,6 +171,6 @@ mod tests {
         assert_eq!(fields.len(), FIXED.len() + 2);
         assert_eq!(fields[FIXED.len() + 1]["name"], "original:E-mail:2");
         assert_eq!(fields[FIXED.len() + 1]["occurrence"], 1);
-        assert_eq!(resources[1]["rows"], 3);
+        assert_eq!(resources[1]["lines"], 3);
     }
 }
