@@ -41,6 +41,12 @@ const REFEREES: &[Referee] = &[
         judges: "runs the reference implementation of the formats, with its `cryptography` package",
         get: "apt-get install python3-cryptography",
     },
+    Referee {
+        program: "jq",
+        probe: &["--version"],
+        judges: "takes part, with curl, in the walk of the README",
+        get: "apt-get install jq curl",
+    },
 ];
 
 /// Builds, then tests.

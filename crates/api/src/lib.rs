@@ -48,7 +48,6 @@ use std::sync::Arc;
 
 use leadvault_vault::Cell;
 
-pub use request_line::log_panics_by_place;
 pub use settings::ApiSettings;
 
 /// The whole HTTP surface over one cell.

@@ -161,15 +161,5 @@ impl Drop for Line {
     }
 }
 
-/// Makes panics print their place and nothing else: a panic's message may hold the value it fell over.
-/// The composition root calls it once, before serving.
-pub fn log_panics_by_place() {
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location();
-        let (file, line) = place.map_or(("unknown", 0), |p| (p.file(), p.line()));
-        tracing::error!(file, line, "panicked");
-    }));
-}
-
 #[cfg(test)]
 mod tests;

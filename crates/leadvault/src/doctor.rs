@@ -85,9 +85,12 @@ fn core_dumps_allowed() -> bool {
 /// Asks a server for its health.
 ///
 /// # Errors
-/// 1 when it is not healthy, 4 when it cannot be reached.
+/// 1 when it is not healthy, 4 when it cannot be reached or the machine has no certificates to check it by.
 pub(crate) fn health(url: &str) -> Done {
-    let answer = reqwest::blocking::Client::new()
+    let client = reqwest::blocking::Client::builder().build();
+    let answer = client
+        .context("no TLS certificates of the system can be loaded: ca-certificates")
+        .map_err(Stop::Again)?
         .get(url)
         .timeout(std::time::Duration::from_secs(5))
         .send()

@@ -1,6 +1,6 @@
 //! `leadvault init`: makes the data directory, root key, operator key and configuration.
 
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -76,12 +76,16 @@ fn durability(choices: &[String]) -> anyhow::Result<Durability> {
     Ok(chosen)
 }
 
-/// Makes the directory with mode 0700; it may exist if it is empty.
+/// Makes the directory with mode 0700. It may exist if it is empty, and keeps its place then: a volume's
+/// mount point can be closed to others but not made anew.
 fn make_directory(dir: &Path) -> anyhow::Result<PathBuf> {
     if dir.exists() {
         let empty = std::fs::read_dir(dir).context("the data directory")?.next().is_none();
         ensure!(empty, "{} is not empty", dir.display());
-        std::fs::remove_dir(dir).context("the data directory")?;
+        let closed = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(dir, closed)
+            .with_context(|| format!("cannot close {} to others", dir.display()))?;
+        return dir.canonicalize().context("the data directory");
     }
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).context("the data directory")?;
@@ -104,4 +108,34 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(dir: &Path) -> u32 {
+        std::fs::metadata(dir).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn an_empty_directory_keeps_its_place_and_is_closed_to_others() {
+        use std::os::unix::fs::MetadataExt as _;
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("volume");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let before = std::fs::metadata(&dir).unwrap().ino();
+        make_directory(&dir).unwrap();
+        assert_eq!((mode(&dir), std::fs::metadata(&dir).unwrap().ino()), (0o700, before));
+    }
+
+    #[test]
+    fn a_directory_that_holds_something_is_refused_and_a_new_one_is_made_with_its_parents() {
+        let outer = tempfile::tempdir().unwrap();
+        let new = outer.path().join("a/b");
+        make_directory(&new).unwrap();
+        assert_eq!(mode(&new), 0o700);
+        assert!(make_directory(&outer.path().join("a")).is_err());
+    }
 }

@@ -139,13 +139,8 @@ impl DataStore {
         scope: TenantScope,
         id: ApiKeyId,
     ) -> Result<Option<ApiKeyRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = sqlx::query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(question, decode).await
     }
 
     /// All keys of the tenant, in the order in which they were made.
@@ -153,9 +148,7 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_api_keys(&self, scope: TenantScope) -> Result<Vec<ApiKeyRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
     }
 }
 

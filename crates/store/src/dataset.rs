@@ -119,13 +119,8 @@ impl DataStore {
         scope: TenantScope,
         id: DatasetId,
     ) -> Result<Option<DatasetRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = sqlx::query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(question, decode).await
     }
 
     /// All datasets of the tenant, in any state, ascending by number; at most 1,000 live (protocols.md 1.1).
@@ -133,9 +128,7 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_datasets(&self, scope: TenantScope) -> Result<Vec<DatasetRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
     }
 }
 

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteSynchronous,
+    SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode,
+    SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
@@ -78,6 +79,9 @@ pub(crate) struct Engine {
     ballast: Ballast,
 }
 
+/// A statement of this crate with its values bound.
+pub(crate) type Question<'q> = Query<'q, Sqlite, SqliteArguments>;
+
 /// The writing connection, held.
 pub(crate) struct Held<'a>(MappedMutexGuard<'a, SqliteConnection>);
 
@@ -119,6 +123,28 @@ impl Engine {
     /// A reading connection. It sees everything committed before the call.
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
         Ok(self.readers.acquire().await?)
+    }
+
+    /// The one row that answers a question, decoded.
+    pub(crate) async fn find<T>(
+        &self,
+        question: Question<'_>,
+        decode: fn(&SqliteRow) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut connection = self.reader().await?;
+        let row = question.fetch_optional(&mut *connection).await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// The rows that answer a question, decoded, in its order.
+    pub(crate) async fn list<T>(
+        &self,
+        question: Question<'_>,
+        decode: fn(&SqliteRow) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut connection = self.reader().await?;
+        let rows = question.fetch_all(&mut *connection).await?;
+        rows.iter().map(decode).collect()
     }
 
     /// The writing connection, in order of arrival. After an outage it is a new one: the state of the old

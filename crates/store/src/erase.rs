@@ -183,13 +183,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_erase(&self, scope: TenantScope, lead: LeadId) -> Result<Option<EraseRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(lead.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = sqlx::query(FIND).bind(scope.no()).bind(lead.bytes().to_vec());
+        self.engine().find(question, decode).await
     }
 
     /// Erasures that are not completed, oldest first.
@@ -197,13 +192,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_open_erases(&self, scope: TenantScope, limit: u32) -> Result<Vec<EraseRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_OPEN)
-            .bind(scope.no())
-            .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode).collect()
+        let question = sqlx::query(LIST_OPEN).bind(scope.no()).bind(i64::from(limit));
+        self.engine().list(question, decode).await
     }
 }
 

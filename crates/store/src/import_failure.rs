@@ -91,17 +91,14 @@ impl DataStore {
         let row = after.map(|f| stored(f.row)).transpose()?.unwrap_or(-1);
         let column = after.and_then(|f| f.column).map_or(WHOLE_ROW, i64::from);
         let code = after.map(|f| f.code.clone()).unwrap_or_default();
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
+        let question = sqlx::query(LIST)
             .bind(scope.no())
             .bind(i64::from(no))
             .bind(row)
             .bind(column)
             .bind(code)
-            .bind(i64::from(FAILURES_MAX))
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode).collect()
+            .bind(i64::from(FAILURES_MAX));
+        self.engine().list(question, decode).await
     }
 }
 

@@ -129,13 +129,8 @@ impl DataStore {
         scope: TenantScope,
         id: InstructionId,
     ) -> Result<Vec<InstructionRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_ONE)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode).collect()
+        let question = sqlx::query(LIST_ONE).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().list(question, decode).await
     }
 
     /// All versions of all instructions of the tenant, by instruction, ascending.
@@ -143,9 +138,7 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_instructions(&self, scope: TenantScope) -> Result<Vec<InstructionRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
     }
 }
 

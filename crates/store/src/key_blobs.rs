@@ -12,8 +12,9 @@ use leadvault_keys::{
     BlobsError, Decided, Decision, DirectoryRow, FirstRows, HeadRow, HopRow, HwmRow, KekRow,
     KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
 };
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use crate::engine::Question;
 use crate::error::{Result, StoreError};
 use crate::key_rows::{
     self, decode_directory, decode_head, decode_hop, decode_kek, decode_leaves, decode_node,
@@ -61,8 +62,6 @@ statements! {
 /// One past the last leaf of a tree.
 const LEAVES: u64 = 1 << 32;
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
-
 impl From<StoreError> for BlobsError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -102,7 +101,7 @@ impl KeyStore {
     /// Runs one statement as a transaction and returns how many rows it changed.
     async fn change_one<'q, F>(&self, query: F) -> Result<u64, BlobsError>
     where
-        F: Fn() -> Query<'q> + Send + Sync,
+        F: Fn() -> Question<'q> + Send + Sync,
     {
         let once = || async {
             let mut held = self.engine().writer().await?;
@@ -116,22 +115,18 @@ impl KeyStore {
 
     async fn find<T>(
         &self,
-        query: Query<'_>,
+        query: Question<'_>,
         decode: fn(&SqliteRow) -> Result<T>,
     ) -> Result<Option<T>, BlobsError> {
-        let mut connection = self.engine().reader().await?;
-        let row = query.fetch_optional(&mut *connection).await.map_err(StoreError::from)?;
-        Ok(row.as_ref().map(decode).transpose()?)
+        Ok(self.engine().find(query, decode).await?)
     }
 
     async fn list<T>(
         &self,
-        query: Query<'_>,
+        query: Question<'_>,
         decode: fn(&SqliteRow) -> Result<T>,
     ) -> Result<Vec<T>, BlobsError> {
-        let mut connection = self.engine().reader().await?;
-        let rows = query.fetch_all(&mut *connection).await.map_err(StoreError::from)?;
-        Ok(rows.iter().map(decode).collect::<Result<_>>()?)
+        Ok(self.engine().list(query, decode).await?)
     }
 
     async fn insert_tenant_once(&self, first: &FirstRows) -> Result<()> {

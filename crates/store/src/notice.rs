@@ -99,14 +99,11 @@ impl DataStore {
         scope: TenantScope,
         state: Option<NoticeState>,
     ) -> Result<Vec<NoticeRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
+        let question = sqlx::query(LIST)
             .bind(scope.no())
             .bind(state.map(NoticeState::as_str))
-            .bind(i64::from(NOTICES_MAX))
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode).collect()
+            .bind(i64::from(NOTICES_MAX));
+        self.engine().list(question, decode).await
     }
 }
 

@@ -74,13 +74,8 @@ impl DataStore {
         scope: TenantScope,
         handle: [u8; 32],
     ) -> Result<Option<PrincipalRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(handle.to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = sqlx::query(FIND).bind(scope.no()).bind(handle.to_vec());
+        self.engine().find(question, decode).await
     }
 
     /// All principals of the tenant.
@@ -88,9 +83,7 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_principals(&self, scope: TenantScope) -> Result<Vec<PrincipalRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The suppression list: just enough to honour an objection or an erasure at the next import.
 
 use leadvault_domain::{TenantNo, Timestamp};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
@@ -93,20 +93,8 @@ impl DataStore {
         scope: TenantScope,
         tag: [u8; 16],
     ) -> Result<Option<SuppressionRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(tag.to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let cells = Cells::new("suppression", &row);
-        Ok(Some(SuppressionRow {
-            tag: cells.bytes("tag")?,
-            month: cells.number("month")?,
-            reason: cells.value("reason")?,
-            expires_at: cells.time_or_null("expires_at")?,
-        }))
+        let question = sqlx::query(FIND).bind(scope.no()).bind(tag.to_vec());
+        self.engine().find(question, decode).await
     }
 
     /// The values that are suppressed at `now`, ascending: what an import searches.
@@ -118,12 +106,17 @@ impl DataStore {
         scope: TenantScope,
         now: Timestamp,
     ) -> Result<Vec<[u8; 16]>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
-            .bind(scope.no())
-            .bind(now.micros())
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(|row| Cells::new("suppression", row).bytes("tag")).collect()
+        let question = sqlx::query(LIST).bind(scope.no()).bind(now.micros());
+        self.engine().list(question, |row| Cells::new("suppression", row).bytes("tag")).await
     }
+}
+
+fn decode(row: &SqliteRow) -> Result<SuppressionRow> {
+    let cells = Cells::new("suppression", row);
+    Ok(SuppressionRow {
+        tag: cells.bytes("tag")?,
+        month: cells.number("month")?,
+        reason: cells.value("reason")?,
+        expires_at: cells.time_or_null("expires_at")?,
+    })
 }

@@ -117,3 +117,26 @@ fn a_weaker_key_is_refused_and_a_revoked_one_unknown() {
     plain.send(Method::DELETE, &format!("/v1/keys/{}", made.text_of("id")), &[], None).expect(204);
     reader.get("/v1/tenant").expect(401);
 }
+
+#[test]
+fn the_operators_key_reads_and_changes_nothing_of_a_tenant() {
+    let vault = Vault::start();
+    let (_, document, _) = run(&["openapi"]);
+    let operator = vault.operator();
+    let mut refused = 0;
+    for (method, path) in operations() {
+        let operation = &document["paths"][&path][method.as_str().to_lowercase()];
+        if !operation["security"].to_string().contains("tenant_key") {
+            continue;
+        }
+        let patch = method == Method::PATCH;
+        let media = if patch { "application/merge-patch+json" } else { "application/json" };
+        let headers = [("content-type", media), ("idempotency-key", "k"), ("if-match", "\"v1\"")];
+        let answer = operator.send(method.clone(), &filled(&path), &headers, Some(b"{}".to_vec()));
+        assert_eq!((answer.status, answer.code()), (403, "role_insufficient"), "{method} {path}");
+        refused += 1;
+    }
+    assert!(refused > 40, "only {refused} operations");
+    // The control: what is the operator's own it may do.
+    operator.get("/v1/tenants").expect(200);
+}

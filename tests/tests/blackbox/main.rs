@@ -21,3 +21,4 @@ mod log_kit;
 mod log_lines;
 mod log_verify;
 mod log_watch;
+mod readme;

@@ -2,16 +2,21 @@
 //!
 //! Three forms are read: the code spans after `Test:` or `Tests:` in a line, the code spans in a
 //! table column headed so, and a code span `path/file.rs::name` anywhere. The last part of
-//! `module::name` is the function.
+//! `module::name` is the function. The table of requirements is judged as a whole besides
+//! ([`requirements`]).
 
 use std::collections::BTreeSet;
 
-use super::Report;
+use super::{Report, requirements};
 use crate::repo::{Repo, TextFile, has_extension};
 
 pub(super) fn run(repo: &Repo) -> Report {
-    let (faults, count) = judge(repo);
-    Report { faults, notes: vec![format!("{count} tests named in documents")] }
+    let (mut faults, count) = judge(repo);
+    let (rows, states) = requirements::judge(repo);
+    faults.extend(rows);
+    let mut notes = vec![format!("{count} tests named in documents")];
+    notes.extend(states);
+    Report { faults, notes }
 }
 
 fn judge(repo: &Repo) -> (Vec<String>, usize) {

@@ -1,11 +1,16 @@
-//! The image: two stages, the second without a toolchain and without root, the port the
-//! configuration defaults to, a health check, and the one binary.
+//! The image: two stages on one release, the second without a toolchain and without root, the port the
+//! configuration defaults to, a health check, and the one binary; and that what the build reads reaches it.
 
 use super::Report;
 use crate::repo::Repo;
 
 const DOCKERFILE: &str = "Dockerfile";
 const BINARY: &str = "leadvault";
+const IGNORE: &str = ".dockerignore";
+const OPERATIONS: &str = "docs/OPERATIONS.md";
+/// Folders and files without which the workspace does not build.
+const BUILT_FROM: [&str; 8] =
+    ["Cargo.toml", "Cargo.lock", ".cargo", "crates", "migrations", "tests", "xtask", "docs"];
 /// Where the default of `listen` is written.
 const BINARY_SOURCES: &str = "crates/leadvault/src/";
 const DATA: &str = "/var/lib/leadvault";
@@ -50,8 +55,45 @@ fn judge(repo: &Repo) -> Vec<String> {
         step.word == "COPY" && from && source.ends_with(&format!("/release/{BINARY}"))
     });
     fault(copies, "must copy the release binary from the first stage");
+    let certificates = |step: &Step| step.word == "COPY" && step.rest.contains("/etc/ssl/certs/");
+    fault(last.iter().any(certificates), "must copy the certificates that clients check by");
+    fault(is_toolchain(repo, stages.first()), "must build with `rust-version` of Cargo.toml");
+    let release = |step: Option<&&Step>| step.map(|s| s.rest.contains("${DEBIAN}"));
+    let one = release(stages.first()) == Some(true) && release(stages.get(1)) == Some(true);
+    fault(one, "both stages must stand on the release that ARG DEBIAN names");
+    let installs = steps.iter().any(|step| step.word == "RUN" && step.rest.contains("apt-get"));
+    fault(!installs, "installs packages: name versions, or copy what is needed from the build");
     let port = find("EXPOSE").map_or("", |step| step.rest.trim_end_matches("/tcp"));
     fault(is_default_port(repo, port), "EXPOSE must be the port that `listen` defaults to");
+    faults.extend(context_faults(repo));
+    faults
+}
+
+/// Whether the first stage is the official image of the toolchain the workspace asks for.
+fn is_toolchain(repo: &Repo, stage: Option<&&Step>) -> bool {
+    let manifest = repo.text("Cargo.toml").unwrap_or_default();
+    let asked = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let asked = asked.map(|version| format!("rust:{}-", version.trim_matches('"')));
+    asked.is_some_and(|image| stage.is_some_and(|step| step.rest.starts_with(&image)))
+}
+
+/// What keeps the build from its sources, or the operator from the flags the image is made for.
+fn context_faults(repo: &Repo) -> Vec<String> {
+    let ignore = repo.text(IGNORE).unwrap_or_default();
+    let missing = |path: &&&str| !ignore.lines().any(|line| line.trim() == format!("!{path}"));
+    let mut faults: Vec<String> = BUILT_FROM
+        .iter()
+        .filter(missing)
+        .map(|path| format!("{IGNORE}: `!{path}` is missing: the build reads it"))
+        .collect();
+    let operations = repo.text(OPERATIONS).unwrap_or_default();
+    for flag in ["--read-only", "--cap-drop ALL"] {
+        if !operations.contains(flag) {
+            faults.push(format!(
+                "{OPERATIONS}: the image is run with {flag}, and it does not say so"
+            ));
+        }
+    }
     faults
 }
 
@@ -92,14 +134,28 @@ fn parse(text: &str) -> Vec<Step> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "FROM rust:1 AS build\nRUN cargo build \\\n  --release\n\
-        FROM debian:12\nCOPY --from=build --chmod=0755 /src/target/release/leadvault /usr/local/bin/\n\
+    const GOOD: &str = "ARG DEBIAN=x\nFROM rust:1.9-${DEBIAN} AS build\nRUN cargo build \\\n  --release\n\
+        FROM debian:${DEBIAN}-slim\nCOPY --from=build /etc/ssl/certs/c /etc/ssl/certs/c\nCOPY --from=build --chmod=0755 /src/target/release/leadvault /usr/local/bin/\n\
         USER 10001:10001\nVOLUME [\"/var/lib/leadvault\"]\nEXPOSE 8620\n\
         HEALTHCHECK CMD [\"leadvault\", \"health\"]\nENTRYPOINT [\"leadvault\"]\n";
 
     fn faults(dockerfile: &str) -> Vec<String> {
         let config = "const PORT: u16 = 8_620;\n";
-        judge(&Repo::of(&[("Dockerfile", dockerfile), ("crates/leadvault/src/config.rs", config)]))
+        let ignore = BUILT_FROM.map(|path| format!("!{path}\n")).concat();
+        judge(&Repo::of(&[
+            ("Dockerfile", dockerfile),
+            ("crates/leadvault/src/config.rs", config),
+            ("Cargo.toml", "rust-version = \"1.9\"\n"),
+            (IGNORE, &ignore),
+            (OPERATIONS, "docker run --read-only --cap-drop ALL"),
+        ]))
+    }
+
+    #[test]
+    fn what_the_build_reads_and_how_the_image_is_run_is_looked_at() {
+        let repo = Repo::of(&[(IGNORE, "**\n!crates\n"), (OPERATIONS, "docker run --read-only")]);
+        // All folders but one, and one flag.
+        assert_eq!(context_faults(&repo).len(), BUILT_FROM.len());
     }
 
     #[test]
@@ -110,7 +166,11 @@ mod tests {
     #[test]
     fn each_planted_fault_is_found_alone() {
         for (good, bad) in [
-            ("FROM rust:1 AS build", "FROM rust:1 AS build\nFROM x AS y"),
+            ("--release\n", "--release\nFROM x-${DEBIAN} AS y\n"),
+            ("rust:1.9-", "rust:1.8-"),
+            ("debian:${DEBIAN}-slim", "debian:latest"),
+            ("COPY --from=build /etc/ssl/certs/c /etc/ssl/certs/c\n", ""),
+            ("--release\n", "--release && apt-get install x\n"),
             ("USER 10001:10001", "USER root"),
             ("USER 10001:10001", "USER 0:0"),
             ("USER 10001:10001", ""),

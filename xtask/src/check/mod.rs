@@ -6,16 +6,19 @@
 
 mod appenders;
 mod claims;
+mod data_model;
 mod debt;
 mod dependencies;
 mod dockerfile;
 mod edges;
+mod errors;
 mod fuzz;
 mod licence_expression;
 mod links;
 mod machine;
 mod migrations;
 mod names;
+mod requirements;
 mod ring_only;
 mod sizes;
 mod toolchain;
@@ -85,6 +88,8 @@ const CHECKS: &[Check] = &[
     Check::reads("machine", machine::run, "no path of one machine, no tool by name"),
     Check::reads("links", links::run, "relative links in documents resolve"),
     Check::reads("claims", claims::run, "tests that documents name exist"),
+    Check::reads("data_model", data_model::run, "every column is classified in DATA_MODEL.md"),
+    Check::reads("errors", errors::run, "every code of the sources is explained in ERRORS.md"),
     Check::reads("dockerfile", dockerfile::run, "two stages, no root, the right port"),
     Check::asks("dependencies", dependencies::run, "licences, bans, sources (deny.toml)"),
     Check::asks("ring_only", ring_only::run, "no other TLS or crypto library ships"),

@@ -26,7 +26,7 @@ fn our_log_of_the_same_entries_has_the_references_root() {
 
 #[test]
 fn the_log_that_the_reference_writes_verifies_and_equals_ours() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/crypto_ref.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crypto/testdata/crypto_ref.py");
     let able = Command::new("python3").args(["-c", "import cryptography"]).output();
     if !able.is_ok_and(|output| output.status.success()) {
         use std::io::Write as _;
