@@ -9,6 +9,7 @@
     reason = "a command-line tool: its output is its product"
 )]
 
+mod bench;
 mod check;
 mod graph;
 mod migrations;
@@ -39,6 +40,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--list] [NAME…]",
         about: "all checks, or those named: format, lints, edges, licences, …",
         run: check::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "embedded [--quick] [--json FILE]",
+        about: "measure the release server against its baselines; --help for the rest",
+        run: bench::run,
     },
     Command {
         name: "vectors",

@@ -56,13 +56,13 @@ impl JournalError {
 }
 
 /// The two lanes. Cheap to clone; they end when the last clone is dropped and what was queued is committed.
-pub struct Journal<S: AppendChunks> {
+pub struct Journal<S: AppendChunks + ?Sized> {
     shared: Arc<Shared<S>>,
     journal: mpsc::Sender<Pending<S>>,
     write: mpsc::Sender<Pending<S>>,
 }
 
-impl<S: AppendChunks> Clone for Journal<S> {
+impl<S: AppendChunks + ?Sized> Clone for Journal<S> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -72,13 +72,13 @@ impl<S: AppendChunks> Clone for Journal<S> {
     }
 }
 
-impl<S: AppendChunks> std::fmt::Debug for Journal<S> {
+impl<S: AppendChunks + ?Sized> std::fmt::Debug for Journal<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal").field("writable", &self.is_writable()).finish_non_exhaustive()
     }
 }
 
-impl<S: AppendChunks> Journal<S> {
+impl<S: AppendChunks + ?Sized> Journal<S> {
     /// Starts both lanes on the current tokio runtime.
     pub fn start(store: Arc<S>, keys: Arc<LogKeys>, clock: Arc<dyn Clock>) -> Self {
         let shared = Arc::new(Shared {

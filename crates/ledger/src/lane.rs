@@ -18,7 +18,7 @@ use crate::log_keys::LogKeys;
 const LENGTH_BYTES: usize = 2;
 
 /// What both lanes share.
-pub(crate) struct Shared<S: AppendChunks> {
+pub(crate) struct Shared<S: AppendChunks + ?Sized> {
     pub(crate) store: Arc<S>,
     pub(crate) keys: Arc<LogKeys>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ pub(crate) struct Shared<S: AppendChunks> {
 type Answer<O> = Result<(CommittedReceipt, Option<O>, bool), JournalError>;
 
 /// A queued operation and who waits for it.
-pub(crate) struct Pending<S: AppendChunks> {
+pub(crate) struct Pending<S: AppendChunks + ?Sized> {
     pub(crate) op: Op<S::Write>,
     pub(crate) reply: oneshot::Sender<Answer<S::Outcome>>,
 }
@@ -49,7 +49,7 @@ pub(crate) fn op_bytes<W>(op: &Op<W>) -> usize {
 }
 
 /// Runs until the last sender is gone and the queue is empty.
-pub(crate) async fn run<S: AppendChunks>(
+pub(crate) async fn run<S: AppendChunks + ?Sized>(
     shared: Arc<Shared<S>>,
     mut queue: mpsc::Receiver<Pending<S>>,
 ) {
@@ -69,7 +69,7 @@ pub(crate) async fn run<S: AppendChunks>(
 }
 
 /// What is queued now, up to one batch; and the operation that did not fit any more.
-fn gather<S: AppendChunks>(
+fn gather<S: AppendChunks + ?Sized>(
     first: Pending<S>,
     queue: &mut mpsc::Receiver<Pending<S>>,
 ) -> (Vec<Pending<S>>, Option<Pending<S>>) {
@@ -91,7 +91,7 @@ fn gather<S: AppendChunks>(
     (gathered, over)
 }
 
-async fn commit<S: AppendChunks>(shared: &Arc<Shared<S>>, gathered: Vec<Pending<S>>) {
+async fn commit<S: AppendChunks + ?Sized>(shared: &Arc<Shared<S>>, gathered: Vec<Pending<S>>) {
     let (mut ops, mut waiting) = (Vec::new(), Vec::new());
     for Pending { op, reply } in gathered {
         let (entry, otherwise) = (op.entry.clone(), op.otherwise.clone());
@@ -114,7 +114,7 @@ async fn commit<S: AppendChunks>(shared: &Arc<Shared<S>>, gathered: Vec<Pending<
     }
 }
 
-fn refuse<S: AppendChunks>(shared: &Shared<S>, waiting: Vec<Waiting<S::Outcome>>) {
+fn refuse<S: AppendChunks + ?Sized>(shared: &Shared<S>, waiting: Vec<Waiting<S::Outcome>>) {
     shared.writable.store(false, Ordering::Release);
     for waiter in waiting {
         // Whoever hung up does not want to know.
@@ -122,7 +122,7 @@ fn refuse<S: AppendChunks>(shared: &Shared<S>, waiting: Vec<Waiting<S::Outcome>>
     }
 }
 
-fn settle<S: AppendChunks>(
+fn settle<S: AppendChunks + ?Sized>(
     shared: &Shared<S>,
     appended: Appended<S::Outcome>,
     waiting: Vec<Waiting<S::Outcome>>,

@@ -9,8 +9,8 @@ use std::sync::{Arc, RwLock};
 
 use leadvault_domain::{Clock, Country, Entropy, Region, TenantId, TenantNo, TenantState};
 use leadvault_keys::{KeyServices, RootKey, Slot, TenantKeys};
-use leadvault_ledger::{DirSource, Journal, LogKeys, OPERATOR_LOG};
-use leadvault_store::{DataStore, KeyStore, LogFiles};
+use leadvault_ledger::{AppendChunks, DirSource, Journal, LogKeys, OPERATOR_LOG};
+use leadvault_store::{DataStore, KeyStore, LogFiles, Outcome, Write};
 
 use crate::control;
 use crate::credential::{Credential, ShownKey, is_operator};
@@ -18,6 +18,9 @@ use crate::error::{Fault, Refusal};
 use crate::idempotency::InFlight;
 use crate::publisher::Publisher;
 use crate::room::Room;
+
+/// Where entries are appended, with the writes that stand or fall with them.
+pub type Appender = dyn AppendChunks<Write = Write, Outcome = Outcome>;
 
 /// What a cell is made of. The composition root makes each part once.
 pub struct CellParts {
@@ -64,7 +67,7 @@ impl std::fmt::Debug for CellParts {
 /// A cell at work.
 pub struct Cell {
     parts: CellParts,
-    journal: Journal<DataStore>,
+    journal: Journal<Appender>,
     publisher: Publisher,
     in_flight: InFlight,
     rooms: RwLock<HashMap<TenantNo, Arc<Room>>>,
@@ -91,12 +94,9 @@ pub struct Readiness {
 
 impl Cell {
     /// Puts a cell together. [`crate::recover::start`] makes it ready.
-    pub(crate) fn new(parts: CellParts) -> Self {
-        let journal = Journal::start(
-            Arc::clone(&parts.data),
-            Arc::clone(&parts.log_keys),
-            Arc::clone(&parts.clock),
-        );
+    pub(crate) fn new(parts: CellParts, appender: Arc<Appender>) -> Self {
+        let journal =
+            Journal::start(appender, Arc::clone(&parts.log_keys), Arc::clone(&parts.clock));
         Self {
             parts,
             journal,
@@ -129,7 +129,7 @@ impl Cell {
         &self.parts.data
     }
 
-    pub(crate) fn journal(&self) -> &Journal<DataStore> {
+    pub(crate) fn journal(&self) -> &Journal<Appender> {
         &self.journal
     }
 

@@ -15,10 +15,10 @@ use leadvault_ledger::{
     ResourceType,
 };
 use leadvault_policy::{self as policy, Ask, FieldRule, InstructionRef, RowRule, Verdict};
-use leadvault_store::{Conflict, DataStore, Outcome as Written, Write};
+use leadvault_store::{Conflict, Outcome as Written, Write};
 
 use crate::call::{Call, Stamp};
-use crate::cell::Cell;
+use crate::cell::{Appender, Cell};
 use crate::denials::{self, Denials, Denied};
 use crate::error::{Fault, Refusal};
 use crate::exit;
@@ -367,7 +367,7 @@ impl Cell {
 
 /// Writes how often a denial was repeated, when its second is over.
 async fn commit_count(
-    (denials, journal, log): (Arc<Denials>, Journal<DataStore>, TenantNo),
+    (denials, journal, log): (Arc<Denials>, Journal<Appender>, TenantNo),
     denied: Denied,
 ) {
     tokio::time::sleep(denials::WINDOW).await;

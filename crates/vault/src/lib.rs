@@ -45,12 +45,12 @@ mod upkeep;
 
 pub use body::parse_body;
 pub use call::{Act, Answer, Call, Outcome, Stamp};
-pub use cell::{Cell, CellParts, Readiness};
+pub use cell::{Appender, Cell, CellParts, Readiness};
 pub use credential::{Credential, make_operator_key, operator_key_hash};
 pub use error::{Fault, Pointed, Question, Refusal};
 pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;
-pub use recover::{StartError, start, start_restored};
+pub use recover::{StartError, start, start_restored, start_with};
 pub use restore::Restored;
 
 /// SHA-256 over method, path and body: what a request is recognised by.

@@ -1,5 +1,6 @@
 //! The journal's trait is implemented once: whoever implements `AppendChunks` can make receipts, and
-//! a receipt opens plaintext. The one implementation is the store's; tests may have their own.
+//! a receipt opens plaintext. The one implementation is the store's; tests may have their own, and so
+//! may the benchmark, on which nothing depends.
 
 use super::Report;
 use crate::repo::Repo;
