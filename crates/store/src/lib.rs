@@ -17,6 +17,7 @@ mod append;
 mod ballast;
 mod cell_secret;
 mod cells;
+mod certificate;
 mod control;
 mod data_store;
 mod dataset;
@@ -62,6 +63,7 @@ mod write;
 
 pub use api_key::{ApiKeyRow, InsertApiKey, RevokeApiKey};
 pub use cell_secret::CellSecretRow;
+pub use certificate::{CertificateRow, CompleteCertificate, InsertCertificate, IssueCertificate};
 pub use control::{BumpDir, BumpState, ControlRow};
 pub use data_store::DataStore;
 pub use dataset::{DatasetRow, InsertDataset, UpdateDataset};
@@ -102,7 +104,9 @@ pub use replay::{DeleteReplays, InsertReplay, ReplayRow};
 pub use scope::TenantScope;
 pub use sealed::Sealed;
 pub use suppression::{DeleteSuppression, InsertSuppression, SuppressionRow};
-pub use tenant::{DeleteTenantRows, InsertTenant, TenantRow, UpdateTenantMeta, UpdateTenantState};
+pub use tenant::{
+    DeleteTenantRows, InsertTenant, SHRED_STEP_ROWS, TenantRow, UpdateTenantMeta, UpdateTenantState,
+};
 pub use words::{
     DatasetState, EraseState, ExportState, ImportState, NoticeState, OperationState, PartState,
 };

@@ -42,7 +42,8 @@ statements! {
     PROGRESS = "UPDATE operation SET done = ?4, total = ?5, lease_until = ?6, \
                 payload_leaf = COALESCE(?7, payload_leaf), \
                 payload_revision = COALESCE(?8, payload_revision), payload = COALESCE(?9, payload) \
-                WHERE tenant_no = ?1 AND uuid = ?2 AND lease_node = ?3 AND state = 'running'";
+                WHERE tenant_no = ?1 AND uuid = ?2 AND state = 'running' \
+                AND (?3 IS NULL OR lease_node = ?3)";
     POSTPONE = "UPDATE operation SET lease_node = NULL, lease_until = 0, run_at = ?4 \
                 WHERE tenant_no = ?1 AND uuid = ?2 AND lease_node = ?3 AND state = 'running'";
     FINISH = "UPDATE operation SET state = ?3, error = ?4, result_leaf = ?5, result_revision = ?6, \
@@ -177,8 +178,8 @@ impl ClaimOperation {
 pub struct UpdateProgress {
     /// The operation.
     pub id: OperationId,
-    /// Who holds it.
-    pub node: NodeId,
+    /// Who must hold it; `None` for an operation that the node which began it works on.
+    pub node: Option<NodeId>,
     /// Units done.
     pub done: u64,
     /// Units in all, where known.
@@ -199,7 +200,7 @@ impl UpdateProgress {
         let done = sqlx::query(PROGRESS)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
-            .bind(self.node.to_vec())
+            .bind(self.node.map(|n| n.to_vec()))
             .bind(stored(self.done)?)
             .bind(self.total.map(stored).transpose()?)
             .bind(self.until.micros())

@@ -25,19 +25,35 @@ statements! {
     UPDATE_STATE = "UPDATE tenant SET state = ?2, key_state = ?3 WHERE tenant_no = ?1";
     UPDATE_META = "UPDATE tenant SET facts = ?2, meta_leaf = ?3, meta_revision = ?4, meta = ?5 \
                    WHERE tenant_no = ?1";
-    DELETE_LEADS = "DELETE FROM lead WHERE tenant_no = ?1";
-    DELETE_PARTS = "DELETE FROM lead_part WHERE tenant_no = ?1";
-    DELETE_EMAILS = "DELETE FROM lead_email WHERE tenant_no = ?1";
-    DELETE_PHONES = "DELETE FROM lead_phone WHERE tenant_no = ?1";
-    DELETE_DOMAINS = "DELETE FROM lead_domain WHERE tenant_no = ?1";
-    DELETE_TAGS = "DELETE FROM lead_tag WHERE tenant_no = ?1";
-    DELETE_SUPPRESSION = "DELETE FROM suppression WHERE tenant_no = ?1";
-    DELETE_REPLAYS = "DELETE FROM replay WHERE tenant_no = ?1";
-    DELETE_FAILURES = "DELETE FROM import_failure WHERE tenant_no = ?1";
-    DELETE_EXPORT_PARTS = "DELETE FROM export_part WHERE tenant_no = ?1";
-    DELETE_EXPORT_EXTENTS = "DELETE FROM export_extent WHERE tenant_no = ?1";
-    DELETE_EXPORT_LATE = "DELETE FROM export_late WHERE tenant_no = ?1";
-    DELETE_PRINCIPALS = "DELETE FROM principal WHERE tenant_no = ?1";
+    DELETE_LEADS = "DELETE FROM lead WHERE row_id IN \
+              (SELECT row_id FROM lead WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_PARTS = "DELETE FROM lead_part WHERE (tenant_no, row_id, compartment) IN \
+              (SELECT tenant_no, row_id, compartment FROM lead_part WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_EMAILS = "DELETE FROM lead_email WHERE (tenant_no, dataset_no, tag, dup_no) IN \
+              (SELECT tenant_no, dataset_no, tag, dup_no FROM lead_email WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_PHONES = "DELETE FROM lead_phone WHERE (tenant_no, dataset_no, tag, row_id) IN \
+              (SELECT tenant_no, dataset_no, tag, row_id FROM lead_phone WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_DOMAINS = "DELETE FROM lead_domain WHERE (tenant_no, dataset_no, tag, row_id) IN \
+              (SELECT tenant_no, dataset_no, tag, row_id FROM lead_domain WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_TAGS = "DELETE FROM lead_tag WHERE (tenant_no, dataset_no, kind, tag, row_id) IN \
+              (SELECT tenant_no, dataset_no, kind, tag, row_id FROM lead_tag WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_SUPPRESSION = "DELETE FROM suppression WHERE (tenant_no, tag) IN \
+              (SELECT tenant_no, tag FROM suppression WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_REPLAYS = "DELETE FROM replay WHERE (tenant_no, key_hmac) IN \
+              (SELECT tenant_no, key_hmac FROM replay WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_FAILURES = "DELETE FROM import_failure WHERE (tenant_no, batch_no, row_no, column_no, code) IN \
+              (SELECT tenant_no, batch_no, row_no, column_no, code FROM import_failure WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_EXPORT_PARTS = "DELETE FROM export_part WHERE (tenant_no, export, part_no) IN \
+              (SELECT tenant_no, export, part_no FROM export_part WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_EXPORT_EXTENTS = "DELETE FROM export_extent \
+              WHERE (tenant_no, dataset_no, tree, export) IN \
+              (SELECT tenant_no, dataset_no, tree, export FROM export_extent WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_EXPORT_LATE = "DELETE FROM export_late \
+              WHERE (tenant_no, export, dataset_no, tree, first_leaf) IN \
+              (SELECT tenant_no, export, dataset_no, tree, first_leaf FROM export_late \
+              WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_PRINCIPALS = "DELETE FROM principal WHERE (tenant_no, uuid) IN \
+              (SELECT tenant_no, uuid FROM principal WHERE tenant_no = ?1 LIMIT ?2)";
 }
 
 /// What a shred leaves nothing of, in order.
@@ -56,6 +72,9 @@ const SHREDDED: &[&str] = &[
     DELETE_EXPORT_LATE,
     DELETE_PRINCIPALS,
 ];
+
+/// Rows of one table that one [`DeleteTenantRows`] removes: the write lock is free again after about 15 ms.
+pub const SHRED_STEP_ROWS: u32 = 250;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,8 +194,9 @@ impl UpdateTenantMeta {
     }
 }
 
-/// Deletes the content of a shredded tenant: leads, tags, suppression, replays. Its own row, its log, its
-/// control row and its receipts stay.
+/// Deletes a step of the content of a shredded tenant: leads, tags, suppression, replays. At most
+/// [`SHRED_STEP_ROWS`] of each table at once; repeat until [`Outcome::Count`] is 0. Its own row, its log, its
+/// control row, its certificates and its receipts stay.
 #[derive(Debug, Clone, Copy)]
 pub struct DeleteTenantRows;
 
@@ -188,8 +208,11 @@ impl DeleteTenantRows {
     ) -> Result<Outcome> {
         let mut rows = 0;
         for statement in SHREDDED {
-            let done =
-                sqlx::query(*statement).bind(i64::from(tenant.0)).execute(&mut *connection).await?;
+            let done = sqlx::query(*statement)
+                .bind(i64::from(tenant.0))
+                .bind(i64::from(SHRED_STEP_ROWS))
+                .execute(&mut *connection)
+                .await?;
             rows += done.rows_affected();
         }
         Ok(Outcome::Count(rows))

@@ -21,9 +21,9 @@ use crate::data_store::DataStore;
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::{
-    api_key, control, dataset, erase, export, export_part, import, import_failure, instruction,
-    journal, lead, lead_bulk, lead_change, log_tree, log_upkeep, notice, operation, principal,
-    replay, suppression, tenant,
+    api_key, certificate, control, dataset, erase, export, export_part, import, import_failure,
+    instruction, journal, lead, lead_bulk, lead_change, log_tree, log_upkeep, notice, operation,
+    principal, replay, suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -83,6 +83,9 @@ writes! {
     InsertApiKey = api_key::InsertApiKey;
     RevokeApiKey = api_key::RevokeApiKey;
     InsertPrincipal = principal::InsertPrincipal;
+    InsertCertificate = certificate::InsertCertificate, indexed;
+    CompleteCertificate = certificate::CompleteCertificate, indexed;
+    IssueCertificate = certificate::IssueCertificate;
     InsertLead = lead::InsertLead;
     LeadSlice = lead_bulk::LeadSlice;
     WholeSlice = crate::import_slice::WholeSlice;

@@ -8,6 +8,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::Fault;
 use crate::room::Room;
+use crate::shred;
 use crate::system;
 
 /// An operation.
@@ -37,7 +38,11 @@ pub async fn find(cell: &Cell, call: &Call, id: OperationId) -> Outcome<Operatio
     let room = cell.room_of(call.caller.tenant)?;
     let row = cell.data().find_operation(TenantScope(room.no), id).await?;
     let row = row.ok_or(Fault::NotFound)?;
-    Ok(Answer::plain(view(&room, row)))
+    let mut view = view(&room, row);
+    if view.result.is_none() {
+        view.result = shred::certificate_of(cell, &room, id).await?;
+    }
+    Ok(Answer::plain(view))
 }
 
 fn view(room: &Room, row: OperationRow) -> OperationView {

@@ -160,17 +160,3 @@ fn an_erased_lead_is_gone_everywhere_and_its_receipt_verifies() {
     let (code, verdict, _) = verify(&file);
     assert_eq!((code, &verdict["failure"]), (Some(1), &json!("bad_signature")));
 }
-
-#[test]
-fn a_shredded_dataset_is_gone_and_certified() {
-    let vault = Vault::start();
-    let tenant = vault.tenant();
-    let lead = vault.lead(&tenant, "ada@example.com");
-    let plain = vault.plain(&tenant);
-    let path = format!("/v1/datasets/{}/shred", tenant.dataset);
-    let body = json!({ "confirm": tenant.dataset });
-    plain.try_post(&path, &body, "shred-1").expect("an answer").expect(202);
-    vault.acting(&tenant).get(&format!("/v1/leads/{lead}?fields=email")).expect(404);
-    let datasets = plain.get("/v1/datasets").expect(200);
-    assert!(!datasets.text.contains(&tenant.dataset));
-}

@@ -1,8 +1,6 @@
 //! The black-box suite: one binary, against the server as another process.
 #![expect(clippy::expect_used, reason = "tests")]
 
-mod import;
-
 mod backup;
 mod canary;
 mod crash;
@@ -14,6 +12,7 @@ mod export_referees;
 mod export_tamper;
 mod export_writers;
 mod idempotency;
+mod import;
 mod isolation;
 mod lead_life;
 mod log_key;
@@ -22,3 +21,5 @@ mod log_lines;
 mod log_verify;
 mod log_watch;
 mod readme;
+mod shred;
+

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::operations::{Begun, begun};
 use super::tenants::AgreementView;
 use crate::answer::{Handled, Reply};
 use crate::extract::{OperatorCall, Path, TenantCall, TenantJson};
@@ -118,16 +119,15 @@ async fn close_tenant(State(state): State<ApiState>, TenantCall(call): TenantCal
     Reply::accepted(done, |state| TenantStateView { id: call.caller.tenant, state })
 }
 
-/// Shreds the whole tenant and answers with the certificate. Only its log and its receipts remain.
+/// Shreds the whole tenant: its keys at once, its rows behind the call. The certificate is the result of the
+/// operation. Only the log, the certificates and the receipts remain.
 #[utoipa::path(post, path = "/v1/tenant/shred", tag = "tenants", request_body = Confirmation,
-    responses((status = 202, description = "The deletion certificate", body = serde_json::Value),
-        (status = 409, response = Refused)))]
+    responses((status = 202, body = Begun), (status = 409, response = Refused)))]
 async fn shred_tenant(
     State(state): State<ApiState>,
     TenantJson { call, body }: TenantJson<Confirmation>,
 ) -> Handled {
-    let done = shred::tenant(&state.cell, &call, &body.confirm).await?;
-    Reply::accepted(done, |certificate| certificate)
+    begun(shred::tenant(&state.cell, &call, &body.confirm).await?)
 }
 
 /// Restricts a tenant: it reads, exports and erases, and writes nothing.

@@ -9,8 +9,8 @@ use leadvault_ledger::Generations;
 use leadvault_store::{
     ApiKeyRow, BumpDir, Conflict, DatasetRow, DatasetState, DeleteTenantRows, InsertApiKey,
     InsertDataset, InsertInstruction, InsertPrincipal, InsertTenant, InstructionRow, Outcome,
-    PrincipalRow, RevokeApiKey, TenantScope, UpdateDataset, UpdateInstruction, UpdateTenantMeta,
-    UpdateTenantState,
+    PrincipalRow, RevokeApiKey, SHRED_STEP_ROWS, TenantScope, UpdateDataset, UpdateInstruction,
+    UpdateTenantMeta, UpdateTenantState,
 };
 
 use crate::kit::{
@@ -172,7 +172,21 @@ pub(crate) async fn a_shred_leaves_no_content_and_no_other_tenant_loses_any(cell
     for scope in [gone, kept] {
         stored(&cell.data, scope, lead(1, email(11))).await;
     }
-    done(&cell.data, gone, DeleteTenantRows).await;
+    let n = SHRED_STEP_ROWS + 3;
+    for leaf in 2..=n {
+        stored(&cell.data, gone, lead(leaf, email(100 + i64::from(leaf)))).await;
+    }
+    let mut left = u64::from(n);
+    while left > 0 {
+        let step = left.min(SHRED_STEP_ROWS.into());
+        let Outcome::Count(rows) = apply(&cell.data, gone, DeleteTenantRows).await else {
+            panic!("a step counts its rows");
+        };
+        assert!(rows >= step, "a step removes its leads and their tags");
+        left -= step;
+        assert_eq!(cell.data.count_leads(gone, None).await, Ok(left));
+    }
+    assert_eq!(apply(&cell.data, gone, DeleteTenantRows).await, Outcome::Count(0));
     assert_eq!(cell.data.find_lead(gone, lead_id(1)).await, Ok(None));
     assert_eq!(cell.data.count_leads(gone, None).await, Ok(0));
     assert!(cell.data.find_tenant(gone).await.unwrap().is_some(), "its row stays");

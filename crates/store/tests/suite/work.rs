@@ -40,7 +40,7 @@ pub(crate) async fn an_operation_is_claimed_by_one_node_until_its_lease_ends(cel
 
     let progress = |node: u8| UpdateProgress {
         id: new.id,
-        node: [node; 16],
+        node: Some([node; 16]),
         done: 3,
         total: Some(9),
         until: later(20),

@@ -1,14 +1,17 @@
 //! Undo of an import: the leaves of its rows are punctured as ranges, the rows dropped. Leads that were
 //! there before stay.
+//!
+//! The state `undone` is set beside the entry, so that no slice is added any more; the keys are forgotten
+//! before the call is answered; the rows go behind it, in a job.
 
 use std::sync::Arc;
 
-use leadvault_domain::{ImportId, Operation, OperationId, Role};
+use leadvault_domain::{ImportId, LeafRange, Operation, OperationId, Role};
 use leadvault_keys::Change;
-use leadvault_ledger::{LogOperation, ResourceType};
+use leadvault_ledger::{EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    DeleteLeadRange, FinishOperation, ImportState, InsertOperation, TenantScope, UpdateImport,
+    FinishOperation, ImportState, InsertOperation, Outcome as Written, TenantScope, UpdateImport,
     Write,
 };
 
@@ -16,22 +19,30 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::jobs;
+use crate::leads::removal;
 use crate::operator;
 use crate::room::Room;
 
 /// Kind of the operation.
 const KIND: &str = "import.undo";
 
-/// Undoes an import.
+/// Undoes an import. When this returns, nothing of it can be read any more.
 ///
 /// # Errors
 /// [`Fault::NotFound`]; [`Fault::StateConflict`] for one that is undone; denials as decided.
-pub async fn undo(cell: &Cell, call: &Call, id: ImportId) -> Outcome<OperationId> {
+pub async fn undo(cell: &Arc<Cell>, call: &Call, id: ImportId) -> Outcome<OperationId> {
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller, Role::Editor];
     let (operation, on) = (LogOperation::Data(Operation::Erase), ResourceType::Import);
     cell.require_role(&room, call, &roles, operation, on).await?;
-    cell.settled(&room, || undo_once(cell, call, &room, id)).await
+    let begun = cell.settled(&room, || undo_once(cell, call, &room, id)).await?;
+    // What fails here the job does again.
+    if let Err(refusal) = forget(cell, &room, id).await {
+        tracing::warn!(operation = %begun.value, fault = %refusal.fault, "keys are forgotten later");
+    }
+    drive(cell, &room, begun.value, id);
+    Ok(begun)
 }
 
 async fn undo_once(
@@ -72,69 +83,78 @@ async fn undo_once(
         run_at: permit.at,
         payload: None,
     };
-    let asserted = Some(permit.read_generations());
-    let (receipt, _) = cell.commit_write(room, entry, None, asserted, insert).await?;
-    finish(cell, room, id, operation).await?;
-    Ok(Answer::stamped(operation, &receipt))
-}
-
-/// Finishes undos that a crash left open.
-///
-/// # Errors
-/// What keys, store and journal say.
-pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
-    for room in cell.rooms() {
-        if room.ring().is_err() {
-            continue;
-        }
-        for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
-            if let (KIND, Some(id)) = (row.kind.as_str(), row.subject.map(ImportId::from_bytes)) {
-                finish(cell, &room, id, row.id).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Everything behind the entry. Idempotent.
-///
-/// # Errors
-/// What keys, store and journal say.
-pub(crate) async fn finish(
-    cell: &Cell,
-    room: &Arc<Room>,
-    id: ImportId,
-    operation: OperationId,
-) -> Result<(), Refusal> {
-    let scope = TenantScope(room.no);
-    let import = cell.data().find_import(scope, id).await?.ok_or(Fault::NotFound)?;
-    let ranges = cell.data().list_import_ranges(scope, import.no).await?;
-    let ring = room.ring()?;
-    let mut state = (ring.epoch(), ring.state());
-    if !ranges.is_empty() {
-        let held = export::mark_stale_ranges(cell, room, &ranges).await?;
-        let punctured = ranges.iter().copied().chain(held.leaves).collect();
-        let advanced = room.keys()?.advance(Change::Puncture(punctured)).await?;
-        state = (advanced.epoch, advanced.state);
-        export::remove_stale(cell, room).await?;
-    }
-    for range in &ranges {
-        cell.data().apply(scope, DeleteLeadRange { range: *range }).await?;
-    }
-    let entry = operator::entry(cell, LogOperation::EraseCompleted, ResourceType::Import)
-        .resource_id(id)
-        .n(import.rows.stored)
-        .epoch(state.0, state.1)
-        .job(operation);
-    let update = UpdateImport {
+    let undone = UpdateImport {
         id,
         from: import.state,
         to: ImportState::Undone,
         expires_at: None,
         meta: None,
     };
+    let otherwise = entry.clone().outcome(EntryOutcome::Error);
+    let asserted = Some(permit.read_generations());
+    let write: Write = vec![undone.into(), insert.into()].into();
+    let (receipt, outcome) =
+        cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
+    match outcome {
+        Written::Conflict(_) => Err(Fault::StateConflict.into()),
+        _ => Ok(Answer::stamped(operation, &receipt)),
+    }
+}
+
+/// Takes up undos that a restart left open.
+///
+/// # Errors
+/// What keys and store say.
+pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
+    for room in cell.rooms().into_iter().filter(|room| !Cell::is_closed(room)) {
+        for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
+            if let (KIND, Some(id)) = (row.kind.as_str(), row.subject.map(ImportId::from_bytes)) {
+                drive(cell, &room, row.id, id);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId, id: ImportId) {
+    jobs::drive(cell, room.no, operation, move |cell, room| async move {
+        finish(&cell, &room, id, operation).await
+    });
+}
+
+/// The leaves of its rows, and those of exports they are in. Idempotent.
+async fn forget(cell: &Cell, room: &Room, id: ImportId) -> Result<Vec<LeafRange>, Refusal> {
+    let scope = TenantScope(room.no);
+    let import = cell.data().find_import(scope, id).await?.ok_or(Fault::NotFound)?;
+    let ranges = cell.data().list_import_ranges(scope, import.no).await?;
+    if !ranges.is_empty() {
+        let held = export::mark_stale_ranges(cell, room, &ranges).await?;
+        let punctured = ranges.iter().copied().chain(held.leaves).collect();
+        room.keys()?.advance(Change::Puncture(punctured)).await?;
+        export::remove_stale(cell, room).await?;
+    }
+    Ok(ranges)
+}
+
+/// Everything behind the entry. Idempotent.
+async fn finish(
+    cell: &Cell,
+    room: &Room,
+    id: ImportId,
+    operation: OperationId,
+) -> Result<(), Refusal> {
+    let ranges = forget(cell, room, id).await?;
+    cell.fail_point("undo.forgotten");
+    removal::remove(cell, room, operation, &ranges).await?;
+    cell.fail_point("undo.rows_removed");
+    let row = cell.data().find_operation(TenantScope(room.no), operation).await?;
+    let ring = room.ring()?;
+    let entry = operator::entry(cell, LogOperation::EraseCompleted, ResourceType::Import)
+        .resource_id(id)
+        .n(row.and_then(|row| row.total).unwrap_or(0))
+        .epoch(ring.epoch(), ring.state())
+        .job(operation);
     let finish = FinishOperation { id: operation, node: None, error: None, result: None };
-    let write: Write = vec![update.into(), finish.into()].into();
-    cell.commit_write(room, entry, None, None, write).await?;
+    cell.commit_write(room, entry, None, None, finish).await?;
     Ok(())
 }

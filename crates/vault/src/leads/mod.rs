@@ -14,6 +14,7 @@ pub mod search;
 
 mod doc;
 pub(crate) mod opened;
+pub(crate) mod removal;
 mod tags;
 mod view;
 
