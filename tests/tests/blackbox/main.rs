@@ -22,4 +22,3 @@ mod log_verify;
 mod log_watch;
 mod readme;
 mod shred;
-
