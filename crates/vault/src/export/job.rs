@@ -193,7 +193,7 @@ impl Job<'_> {
         let (id, node) = (self.row.operation, self.node);
         let (done, total) = (done.min(self.total), Some(self.total));
         let until = self.cell.clock().now();
-        let progress = UpdateProgress { id, node, done, total, until, payload: None };
+        let progress = UpdateProgress { id, node: Some(node), done, total, until, payload: None };
         self.cell.data().apply(self.scope(), progress).await?;
         Ok(())
     }
