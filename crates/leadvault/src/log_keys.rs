@@ -29,7 +29,7 @@ const NEXT: &str = "log-signing-key-next";
 /// The signing keys as the key store has them; the first is made here. A mirror gets a copy of the wraps.
 ///
 /// # Errors
-/// 2 for a host that no log can carry; 4 where root or store do not answer.
+/// 2 for a host that no log can carry; 3 where the key store is empty and the mirror is not; 4 where root or store do not answer.
 pub(crate) async fn open(
     config: &Config,
     root: &dyn RootKey,
@@ -39,6 +39,7 @@ pub(crate) async fn open(
     let host = config.host.as_str();
     let mut rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
     if rows.is_empty() {
+        refuse_if_mirrored(config)?;
         let row = make(root, 1, now).await?;
         key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
         rows.push(row);
@@ -131,8 +132,22 @@ fn mirror(config: &Config, rows: &[CellSecretRow]) -> Result<(), Stop> {
     output::write_whole(&path, &text).context("the mirror directory").map_err(Stop::Again)
 }
 
-/// Puts the wraps of the mirror into the key store, in the place of any that are there: a start without the
-/// key store has made a key that signed nothing.
+/// A key store without a signing key beside a mirror that has one was lost or put back empty. Another key
+/// could not go on with any log, and would take the mirrored one's place.
+fn refuse_if_mirrored(config: &Config) -> Result<(), Stop> {
+    match &config.durability.mirror {
+        Some(dir) if dir.join(MIRRORED).exists() => Err(Stop::Refused {
+            code: "key_store_behind_slot",
+            detail: format!(
+                "the key store is empty and its mirror is not; leadvault keys restore --mirror {}",
+                dir.display()
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the wraps of the mirror into the key store, in the place of any that are there.
 ///
 /// # Errors
 /// 4 where the mirror has none, or the store does not answer.

@@ -356,7 +356,9 @@ fn a_lost_key_store_is_rebuilt_from_the_mirror_and_the_logs_go_on() {
         let _ = std::fs::remove_file(vault.data().join(name));
     }
     // The control: without its key store it does not start.
-    vault.up_with(None).expect_err("it must not start");
+    let (code, said) = vault.up_with(None).expect_err("it must not start");
+    assert_eq!(code, Some(3));
+    assert!(said.contains("key_store_behind_slot"), "{said}");
     let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
     let (code, _, said) =
         run(&["keys", "restore", "--mirror", &text(&mirror), "--config", &text(&vault.config())]);

@@ -36,7 +36,7 @@ fn a_rotated_key_is_announced_in_the_log_and_both_verify_it() {
     let announced = entries.lines().find(|line| line.contains("\"operation\":\"log.key\""));
     assert!(announced.expect("an entry").contains(key));
     vault.acting(&tenant).get(&format!("/v1/leads/{old}?fields=email")).expect(200);
-    published(&vault, &tenant);
+    let now = published(&vault, &tenant);
     // The old key verifies, and so does each line of the file beside the log, alone.
     assert_eq!(verified(&vault, &tenant, &kept).0, Some(0));
     let beside = std::fs::read_to_string(log.join(&tenant.uuid).join("vkey")).expect("keys");
@@ -46,7 +46,9 @@ fn a_rotated_key_is_announced_in_the_log_and_both_verify_it() {
     assert_eq!(beside.lines().filter(|line| *line == tenant.vkey).count(), 1);
     let new = beside.lines().find(|line| *line != tenant.vkey).expect("the new one");
     let with_new = leadvault_tests::kit::Tenant { vkey: new.to_owned(), ..tenant.clone() };
-    assert_eq!(verified(&vault, &with_new, &kept).0, Some(0));
+    assert_eq!(verified(&vault, &with_new, &now).0, Some(0));
+    // What the old key alone signed is not the new one's.
+    assert_eq!(verified(&vault, &with_new, &kept).0, Some(1));
     // A receipt of now is signed by the new key.
     let answer = vault.acting(&tenant).get(&format!("/v1/leads/{old}")).expect(200);
     published(&vault, &tenant);

@@ -16,11 +16,6 @@ fn identical_denials_within_a_second_are_one_entry_with_a_count() {
         text.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     };
     let before = entries().len();
-    for _ in 0..CALLS {
-        let answer = denied.get(&path).expect(400);
-        assert_eq!(answer.code(), "purpose_required", "malformed: nothing is logged");
-    }
-    assert_eq!(entries().len(), before);
     let denied = denied.under("ins_01h455vb4pex5vsknk084sn02q", "crm_operations");
     for _ in 0..CALLS {
         let answer = denied.get(&path).expect(403);
