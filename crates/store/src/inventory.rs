@@ -27,6 +27,7 @@ const DATA: &[(&str, Statements)] = &[
     ("lead_find", crate::lead_find::STATEMENTS),
     ("lead_tags", crate::lead_tags::STATEMENTS),
     ("log_tree", crate::log_tree::STATEMENTS),
+    ("log_upkeep", crate::log_upkeep::STATEMENTS),
     ("notice", crate::notice::STATEMENTS),
     ("operation", crate::operation::STATEMENTS),
     ("principal", crate::principal::STATEMENTS),
@@ -41,7 +42,6 @@ const KEYS: &[(&str, Statements)] = &[
     ("key_blobs", crate::key_blobs::STATEMENTS),
     ("key_rows", crate::key_rows::STATEMENTS),
     ("log_head", crate::log_head::STATEMENTS),
-    ("log_upkeep", crate::log_upkeep::STATEMENTS),
 ];
 
 const SMALL: StoreOptions = StoreOptions { ballast_bytes: 0, readers: 1, pages_max: None };

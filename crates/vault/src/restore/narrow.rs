@@ -69,8 +69,10 @@ async fn apply(
     use LogOperation as Op;
     let done = match view.operation() {
         Op::EraseRequested => {
+            let before = narrowed.erased.len();
             narrowed.erased.extend(view.refs().map(str::to_owned));
-            true
+            // With the keys away an entry could not name its lead: nobody can tell now which it was.
+            narrowed.erased.len() > before || view.resource_id().is_some()
         }
         Op::FlagChange => {
             // An entry that does not say which way is taken for a restriction.
