@@ -44,8 +44,12 @@ pub struct Answer {
     pub text: String,
     /// `Ledger-Index`.
     pub index: Option<u64>,
+    /// `Ledger-Leaf`.
+    pub leaf: Option<String>,
     /// `Ledger-Receipt`.
     pub receipt: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
     /// `ETag`.
     pub etag: Option<String>,
     /// `Location`.
@@ -58,12 +62,13 @@ impl Answer {
             response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
         };
         let (index, receipt) = (header("ledger-index"), header("ledger-receipt"));
+        let (leaf, retry_after) = (header("ledger-leaf"), header("retry-after"));
         let (etag, location) = (header("etag"), header("location"));
         let status = response.status().as_u16();
         let text = response.text().unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let index = index.and_then(|i| i.parse().ok());
-        Self { status, body, text, index, receipt, etag, location }
+        Self { status, body, text, index, leaf, receipt, retry_after, etag, location }
     }
 
     /// The problem's code.
@@ -92,31 +97,44 @@ impl Answer {
 #[derive(Debug)]
 pub struct Vault {
     dir: tempfile::TempDir,
+    data: PathBuf,
     server: Option<(Child, String)>,
 }
 
 impl Vault {
     /// Makes a vault that is not started.
     pub fn init() -> Self {
+        Self::init_in(tempfile::tempdir().expect("a temporary directory"), "accept-total-loss")
+    }
+
+    /// Makes a vault whose key store is mirrored, and starts it.
+    pub fn mirrored() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let data = dir.path().join("vault");
-        let data = data.to_str().expect("utf-8");
-        let (code, _, err) = run(&[
-            "init",
-            "--data",
-            data,
-            "--durability",
-            "accept-total-loss",
-            "--listen",
-            "127.0.0.1:0",
-        ]);
+        let durability = format!("mirror={}", dir.path().join("mirror").display());
+        let mut vault = Self::init_in(dir, &durability);
+        vault.up();
+        vault
+    }
+
+    fn init_in(dir: tempfile::TempDir, durability: &str) -> Self {
+        let place = dir.path().join("vault");
+        let data = place.to_str().expect("utf-8");
+        let (code, _, err) =
+            run(&["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]);
         assert_eq!(code, Some(0), "{err}");
-        let vault = Self { dir, server: None };
+        let vault = Self { dir, data: place, server: None };
         // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
         let text = std::fs::read_to_string(vault.config()).expect("configuration");
         let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
         std::fs::write(vault.config(), text).expect("configuration");
         vault
+    }
+
+    /// Changes the configuration of a vault that is not started: `from` stands in it as it is.
+    pub fn configure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("configuration");
+        assert!(text.contains(from), "no {from} in the configuration");
+        std::fs::write(self.config(), text.replace(from, to)).expect("configuration");
     }
 
     /// Makes a vault and starts it.
@@ -128,7 +146,12 @@ impl Vault {
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("vault")
+        self.data.clone()
+    }
+
+    /// From now on the data directory is seen there.
+    pub fn lies_at(&mut self, data: PathBuf) {
+        self.data = data;
     }
 
     /// A place beside it.
@@ -151,17 +174,33 @@ impl Vault {
     /// # Errors
     /// The exit code and what it said on stderr.
     pub fn up_with(&mut self, fail_point: Option<&str>) -> Result<(), (Option<i32>, String)> {
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(self.config());
+        if let Some(name) = fail_point {
+            command.env("LEADVAULT_FAILPOINT", name);
+        }
+        self.up_by(command)
+    }
+
+    /// Starts the server behind a program that becomes it, with a configuration of its own.
+    pub fn up_inside(&mut self, wrapper: &[&str], config: &Path) {
+        let (program, args) = wrapper.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(args).arg(binary()).arg("serve").arg("--config").arg(config);
+        self.up_by(command).expect("the server becomes ready");
+    }
+
+    /// Starts the server by a command.
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_by(&mut self, mut command: Command) -> Result<(), (Option<i32>, String)> {
         let err = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.beside("stderr.log"))
             .expect("stderr file");
-        let mut command = Command::new(binary());
-        command.arg("serve").arg("--config").arg(self.config());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err);
-        if let Some(name) = fail_point {
-            command.env("LEADVAULT_FAILPOINT", name);
-        }
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("its output");
         let mut line = String::new();
@@ -192,6 +231,38 @@ impl Vault {
         if let Some((mut child, _)) = self.server.take() {
             let _ = child.wait();
         }
+    }
+
+    /// The checkpoint of a tenant's log, once it covers `size` entries.
+    pub fn published(&self, tenant: &Tenant, size: u64) -> String {
+        let path = self.data().join("log").join(&tenant.uuid).join("checkpoint");
+        until("the checkpoint covers the entries", || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let covers: u64 = text.lines().nth(1)?.parse().ok()?;
+            (covers >= size).then_some(text)
+        })
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> rustix::process::Pid {
+        let (child, _) = self.server.as_ref().expect("the server runs");
+        rustix::process::Pid::from_child(child)
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).expect("a signal");
+    }
+
+    /// Waits for the end of the server; its exit code, `None` after a signal.
+    pub fn ended(&mut self) -> Option<i32> {
+        let (mut child, _) = self.server.take().expect("the server runs");
+        child.wait().expect("it ends").code()
+    }
+
+    /// Whether the server has ended.
+    pub fn is_dead(&mut self) -> bool {
+        self.server.as_mut().is_none_or(|(child, _)| !matches!(child.try_wait(), Ok(None)))
     }
 
     /// What the server wrote on stderr so far.
@@ -416,6 +487,35 @@ impl Caller {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         self.try_send(Method::POST, path, &headers, Some(body.to_string().into_bytes()))
     }
+}
+
+/// Waits until `look` finds something. Fails the test after a time in which nothing honest takes so long.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..3_000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("still not so: {what}");
+}
+
+/// Every file below a directory, by its path inside.
+pub fn files(root: &Path) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let inside = path.strip_prefix(root).expect("below the root");
+                found.push(inside.to_str().expect("utf-8").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Copies a directory, files and all.

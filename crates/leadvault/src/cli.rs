@@ -64,8 +64,10 @@ pub(crate) enum Command {
         from: PathBuf,
     },
     /// Check configuration, files, keys, schema and the machine.
+    #[command(after_help = "Example:\n  leadvault doctor --config ./vault/leadvault.toml")]
     Doctor(ConfigArgs),
     /// Print the OpenAPI document of this build.
+    #[command(after_help = "Example:\n  leadvault openapi > openapi.json")]
     Openapi,
     /// Ask a running server for its health; for container health checks.
     #[command(after_help = "Example:\n  leadvault health --url http://127.0.0.1:8620/healthz")]
@@ -217,6 +219,9 @@ pub(crate) enum VerifyCommand {
         key_file: Option<PathBuf>,
     },
     /// An export package.
+    #[command(
+        after_help = "Example:\n  leadvault verify export leads.zip.age --vkey log.vkey --identity export.identity"
+    )]
     Export {
         /// The package, `.zip` or `.zip.age`.
         file: PathBuf,
@@ -228,6 +233,9 @@ pub(crate) enum VerifyCommand {
         identity: Option<PathBuf>,
     },
     /// An erasure receipt, a deletion certificate or a `Ledger-Receipt`.
+    #[command(
+        after_help = "Example:\n  leadvault verify receipt erasure-receipt.json --vkey log.vkey"
+    )]
     Receipt {
         /// The receipt.
         file: PathBuf,
@@ -277,6 +285,9 @@ pub(crate) enum LogCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Rebuild the key store from its mirror: the newest set that the slots open.
+    #[command(
+        after_help = "Example:\n  leadvault keys restore --mirror /mnt/other-disk/leadvault --config ./vault/leadvault.toml"
+    )]
     Restore {
         /// The mirror directory.
         #[arg(long)]

@@ -3,11 +3,17 @@
 //! Relative paths are relative to the directory of the file. Each key may be overridden by the
 //! environment variable named beside it; nothing else is read from the environment.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use leadvault_domain::{Country, Region};
 use serde::{Deserialize, Serialize};
+
+/// Most requests worked on at once: each may wait in the journal's queue, which holds as many.
+const REQUESTS_MAX: usize = 4_096;
+/// Largest JSON body: each is held in memory as a whole.
+const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +98,11 @@ pub(crate) struct TlsConfig {
 pub(crate) struct LimitsConfig {
     /// Requests worked on at once; more are answered 503 `overloaded`. Default 256.
     pub(crate) concurrent_requests: usize,
+    /// Connections held open at once; more are closed at once. Default 1,024, and never more than the limit
+    /// on open files leaves.
+    pub(crate) connections: usize,
+    /// Seconds in which the head of a request must have come, the wait for it included. Default 30.
+    pub(crate) request_head_seconds: u64,
     /// Bytes of a JSON body. Default 1 MiB.
     pub(crate) body_bytes_max: usize,
     /// Jobs a tenant may have open at once. Default 16.
@@ -100,7 +111,13 @@ pub(crate) struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { concurrent_requests: 256, body_bytes_max: 1 << 20, open_jobs_per_tenant: 16 }
+        Self {
+            concurrent_requests: 256,
+            connections: 1_024,
+            request_head_seconds: 30,
+            body_bytes_max: 1 << 20,
+            open_jobs_per_tenant: 16,
+        }
     }
 }
 
@@ -134,7 +151,7 @@ impl Config {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let mut config: Self = toml::from_str(&text)
+        let mut config: Self = parse(&text)
             .with_context(|| format!("the configuration {} is not valid", path.display()))?;
         if let Ok(listen) = std::env::var("LEADVAULT_LISTEN") {
             config.listen = listen;
@@ -159,7 +176,41 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn listen(&self) -> anyhow::Result<SocketAddr> {
+        self.listen
+            .parse()
+            .ok()
+            .context("listen: an IP address and a port, such as 127.0.0.1:8620 or [::1]:0")
+    }
+
+    /// Whether everything in it goes together.
+    ///
+    /// # Errors
+    /// The message names the key.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.listen()?;
+        let limits = &self.limits;
+        for (key, value) in [
+            ("limits.concurrent_requests", limits.concurrent_requests),
+            ("limits.connections", limits.connections),
+            ("limits.request_head_seconds", usize::try_from(limits.request_head_seconds)?),
+            ("limits.body_bytes_max", limits.body_bytes_max),
+            ("limits.open_jobs_per_tenant", usize::try_from(limits.open_jobs_per_tenant)?),
+        ] {
+            anyhow::ensure!(value > 0, "{key}: at least 1");
+        }
+        anyhow::ensure!(
+            limits.concurrent_requests <= REQUESTS_MAX,
+            "limits.concurrent_requests: at most {REQUESTS_MAX}"
+        );
+        anyhow::ensure!(
+            limits.body_bytes_max <= BODY_BYTES_MAX,
+            "limits.body_bytes_max: at most {BODY_BYTES_MAX}"
+        );
         let host_ok = !self.host.is_empty()
             && self.host.len() <= 253
             && self.host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
@@ -180,12 +231,73 @@ impl Config {
     }
 }
 
+/// Reads the text. An error says line and key, and of a value only what was expected in its place: a secret
+/// that was written here by mistake is not shown.
+fn parse(text: &str) -> anyhow::Result<Config> {
+    let place = |error: &toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        before
+            .map_or(String::new(), |before| format!("line {}: ", before.matches('\n').count() + 1))
+    };
+    let read = toml::de::Deserializer::parse(text)
+        .map_err(|error| anyhow::anyhow!("{}{}", place(&error), error.message()))?;
+    serde_path_to_error::deserialize(read).map_err(|error| {
+        let key = error.path().to_string();
+        let (inner, says) = (error.inner(), without_value(error.inner().message()));
+        // An unknown or missing key is named by what serde says already.
+        let key = if key == "." || says.contains('`') { String::new() } else { key + ": " };
+        anyhow::anyhow!("{}{key}{says}", place(inner))
+    })
+}
+
+/// What serde says, without the value it fell over.
+fn without_value(message: &str) -> String {
+    let about_keys = ["unknown field", "missing field", "duplicate"];
+    if about_keys.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => "not a value that this key takes".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, toml::de::Error> {
-        toml::from_str(text)
+    #[test]
+    fn an_error_names_line_and_key_and_shows_no_value() {
+        let good = "[durability]\nchoices = ['accept-total-loss']\n";
+        for (text, names) in [
+            (format!("root_key = 's3cret'\n{good}"), "line 1: unknown field `root_key`"),
+            (format!("listen = 7\n{good}"), "line 1: listen: "),
+            (format!("{good}[limits]\nconnections = 's3cret'\n"), "line 4: limits.connections: "),
+            (format!("country = 's3cret'\n{good}"), "line 1: country: "),
+            (format!("{good}[keys\n"), "line 3: "),
+            (String::new(), "missing field `durability`"),
+        ] {
+            let error = format!("{:#}", parse(&text).unwrap_err());
+            assert!(error.contains(names), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_and_addresses_are_checked_by_name() {
+        let good = "[durability]\nchoices = ['accept-total-loss']\n";
+        parse(good).unwrap().check().unwrap();
+        for (text, names) in [
+            (format!("listen = 'nowhere'\n{good}"), "listen"),
+            (format!("host = 'two words'\n{good}"), "host"),
+            (format!("{good}[limits]\nconnections = 0\n"), "limits.connections"),
+            (format!("{good}[limits]\nbody_bytes_max = 99999999\n"), "limits.body_bytes_max"),
+            ("[durability]\nchoices = ['hope']\n".to_owned(), "durability.choices"),
+            ("[durability]\nchoices = ['mirror']\n".to_owned(), "mirror"),
+        ] {
+            let error = parse(&text).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+        }
     }
 
     #[test]

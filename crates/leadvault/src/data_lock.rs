@@ -1,4 +1,4 @@
-//! Who may work in a data directory: servers share it, a command that replaces a file has it alone.
+//! Who may work in a data directory: one server, or one command that replaces a file.
 //!
 //! The lock is `flock` on the directory itself, so it needs no file of its own and goes with the process.
 
@@ -14,17 +14,19 @@ use crate::exit::Stop;
 pub(crate) struct DataLock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl DataLock {
-    /// Shares the directory with other servers.
+    /// Has the directory for a server. Two servers on one embedded store would each keep caches of the same
+    /// rows.
     ///
     /// # Errors
-    /// 4 while a command has it alone.
-    pub(crate) fn shared(data: &Path) -> Result<Self, Stop> {
+    /// 4 while another server or a command has it.
+    pub(crate) fn serving(data: &Path) -> Result<Self, Stop> {
         let dir = open(data)?;
-        match dir.try_lock_shared() {
+        match dir.try_lock() {
             Ok(()) => Ok(Self(dir)),
-            Err(TryLockError::WouldBlock) => {
-                Err(Stop::Again(anyhow::anyhow!("a restore works in the data directory")))
-            }
+            Err(TryLockError::WouldBlock) => Err(Stop::Again(anyhow::anyhow!(
+                "another process has the data directory {}",
+                data.display()
+            ))),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }

@@ -1,5 +1,6 @@
 //! `leadvault init`: makes the data directory, root key, operator key and configuration.
 
+use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -27,25 +28,29 @@ pub(crate) fn run(args: &InitArgs) -> Done {
                 .to_owned(),
         });
     }
-    let durability = durability(&args.durability)?;
-    let country = args.country.parse().context("--country: two capital letters")?;
-    let data = make_directory(&args.data)?;
-    let config = Config {
+    let mut config = Config {
         listen: args.listen.clone(),
         host: args.host.clone(),
         region: "local".parse().context("region")?,
-        country,
+        country: args.country.parse().context("--country: two capital letters")?,
         data: PathBuf::from("."),
         keys: KeysConfig::default(),
-        durability,
+        durability: durability(&args.durability)?,
         tls: None,
         limits: LimitsConfig::default(),
     };
+    config.check()?;
+    let data = make_directory(&args.data)?;
+    if let Some(mirror) = &mut config.durability.mirror {
+        *mirror = make_mirror(mirror, &data)?;
+    }
     FileRoot::create(&data.join("root.key")).context("root key")?;
     let operator = make_operator_key(&SystemEntropy).context("operator key")?;
     write_new(&data.join("operator.key"), operator.expose().as_bytes(), 0o600)?;
     let text = toml::to_string(&config).context("configuration")?;
     write_new(&data.join("leadvault.toml"), text.as_bytes(), 0o644)?;
+    let made = File::open(&data).and_then(|dir| dir.sync_all());
+    made.context("--data: cannot be made durable")?;
     print_json(&json!({
         "config": data.join("leadvault.toml"),
         "operator_key_file": data.join("operator.key"),
@@ -58,9 +63,8 @@ fn durability(choices: &[String]) -> anyhow::Result<Durability> {
     for choice in choices {
         match choice.split_once('=') {
             Some(("mirror", dir)) if !dir.is_empty() => {
-                let dir = PathBuf::from(dir);
-                std::fs::create_dir_all(&dir).context("the mirror directory")?;
-                chosen.mirror = Some(dir.canonicalize().context("the mirror directory")?);
+                ensure!(chosen.mirror.is_none(), "--durability mirror: one directory, not two");
+                chosen.mirror = Some(dir.into());
                 chosen.choices.push("mirror".to_owned());
             }
             None if choice == "accept-total-loss" => chosen.choices.push(choice.clone()),
@@ -76,25 +80,40 @@ fn durability(choices: &[String]) -> anyhow::Result<Durability> {
     Ok(chosen)
 }
 
-/// Makes the directory with mode 0700. It may exist if it is empty, and keeps its place then: a volume's
-/// mount point can be closed to others but not made anew.
+/// Makes the directory of the mirror; its absolute path.
+fn make_mirror(mirror: &Path, data: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(mirror).context("--durability mirror")?;
+    ensure!(!absolute.starts_with(data), "--durability mirror: a directory outside of --data");
+    std::fs::create_dir_all(&absolute).context("--durability mirror: the directory")?;
+    absolute.canonicalize().context("--durability mirror: the directory")
+}
+
+/// Makes the directory with mode 0700. It may be there if it is empty: a volume that is mounted there.
 fn make_directory(dir: &Path) -> anyhow::Result<PathBuf> {
     if dir.exists() {
-        let empty = std::fs::read_dir(dir).context("the data directory")?.next().is_none();
-        ensure!(empty, "{} is not empty", dir.display());
-        let closed = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(dir, closed)
-            .with_context(|| format!("cannot close {} to others", dir.display()))?;
-        return dir.canonicalize().context("the data directory");
+        let entries = std::fs::read_dir(dir);
+        let entries = entries.with_context(|| format!("--data: cannot read {}", dir.display()))?;
+        for entry in entries {
+            let name = entry.context("--data")?.file_name();
+            // A fresh ext4 volume has one.
+            ensure!(
+                name == "lost+found",
+                "--data: {} is not empty; init never touches what is there",
+                dir.display()
+            );
+        }
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("--data: cannot set the mode of {}", dir.display()))?;
+    } else {
+        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).context("--data: the directory above")?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("--data: cannot make {}", dir.display()))?;
     }
-    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).context("the data directory")?;
-    }
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("cannot make {}", dir.display()))?;
-    dir.canonicalize().context("the data directory")
+    dir.canonicalize().context("--data")
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ use crate::output::{self, print_json};
 use crate::serve;
 
 /// Name of the log signing key among the cell's secrets.
-const CURRENT: &str = "log-signing-key";
+pub(crate) const CURRENT: &str = "log-signing-key";
 /// The copy of the wraps in the mirror directory.
 const MIRRORED: &str = "log-signing-key.json";
 /// The one that a rotation has announced and not put in its place yet.

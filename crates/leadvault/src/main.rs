@@ -3,6 +3,8 @@
 //! Each command is a file. stdout carries the result, stderr speaks to people, and the exit code is one
 //! of surfaces.md 1.
 
+mod secret_file;
+
 mod cli;
 mod client;
 mod clock;
@@ -35,7 +37,12 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // The place only: a panic message may hold what it choked on.
         let place = panic.location().map(|l| format!("{}:{}", l.file(), l.line()));
-        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "bug");
+        let place = place.as_deref().unwrap_or("unknown");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "bug");
+        } else {
+            say(&format!("a bug, at {place}"));
+        }
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -83,12 +90,17 @@ fn run(command: &Command) -> Done {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 fn explain(stop: &Stop) {
     match stop {
         Stop::No => {}
-        Stop::Usage(error) => eprintln!("error: {error:#}"),
-        Stop::Again(error) => eprintln!("could not finish, run it again: {error:#}"),
-        Stop::Refused { code, detail } => eprintln!("refuses to start: {code}: {detail}"),
+        Stop::Usage(error) => say(&format!("error: {error:#}")),
+        Stop::Again(error) => say(&format!("could not finish, run it again: {error:#}")),
+        Stop::Refused { code, detail } => say(&format!("refuses to start: {code}: {detail}")),
     }
+}
+
+/// A line for people. Where nobody can read it, the exit code still tells.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let _unread = writeln!(std::io::stderr(), "{line}");
 }

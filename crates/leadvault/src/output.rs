@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use std::io::Write as _;
+
 use serde::Serialize;
 
 use crate::exit::Stop;
@@ -11,11 +13,10 @@ use crate::exit::Stop;
 ///
 /// # Errors
 /// [`Stop::Again`] when stdout is gone.
-#[expect(clippy::print_stdout, reason = "stdout is where a command's result goes")]
 pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<(), Stop> {
     let text = serde_json::to_string(value).map_err(|e| Stop::Again(e.into()))?;
-    println!("{text}");
-    Ok(())
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| Stop::Again(e.into()))
 }
 
 /// Puts a file in its place, durably: the new one or the one before, never a part.

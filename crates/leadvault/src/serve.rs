@@ -1,8 +1,8 @@
 //! `leadvault serve`: the composition root. Each part of the house is made here, once.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use axum_server::Handle;
@@ -14,7 +14,7 @@ use leadvault_keys::{
 };
 use leadvault_kms::{DirMirror, FileRoot, FileSlots};
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
-use leadvault_vault::{CellParts, StartError, operator_key_hash};
+use leadvault_vault::{CellParts, Credential, StartError, operator_key_hash};
 use serde_json::json;
 
 use crate::clock::SystemClock;
@@ -23,15 +23,23 @@ use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::log_keys;
 use crate::output::print_json;
+use crate::secret_file;
 
-/// How long open requests may take to end after the signal to stop.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+mod fail_point;
+mod listener;
+mod parent;
+mod stop;
+
+pub(crate) use fail_point::from_environment as fail_point;
+pub(crate) use parent::PARENT_VARIABLE;
+use stop::Signals;
 
 /// Runs the command until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// 2 for a bad configuration, 3 for a refusal of surfaces.md 1, 4 when the address cannot be had.
 pub(crate) fn run(config: &Path) -> Done {
+    parent::end_with_it()?;
     let config = Config::read(config)?;
     start_tracing();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -43,7 +51,11 @@ pub(crate) fn run(config: &Path) -> Done {
 }
 
 async fn serve(config: &Config) -> Done {
-    let _shared = DataLock::shared(&config.data)?;
+    stop::survive_file_limit()?;
+    let listen = config.listen()?;
+    let tls =
+        config.tls.as_ref().map(|tls| tls_config(&tls.cert_file, &tls.key_file)).transpose()?;
+    let _alone = DataLock::serving(&config.data)?;
     let parts = parts(config).await?;
     let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
     let settings = ApiSettings {
@@ -53,68 +65,64 @@ async fn serve(config: &Config) -> Done {
         ..ApiSettings::default()
     };
     let router = leadvault_api::router(Arc::clone(&cell), settings);
-    let listen: SocketAddr = config.listen.parse().context("listen: not an address")?;
-    let listener =
-        std::net::TcpListener::bind(listen).context("cannot listen").map_err(Stop::Again)?;
-    listener.set_nonblocking(true).context("cannot listen").map_err(Stop::Again)?;
-    let address = listener.local_addr().context("cannot listen").map_err(Stop::Again)?;
+    let taken = |error: std::io::Error| {
+        Stop::Again(anyhow::Error::new(error).context(format!("listen: cannot listen on {listen}")))
+    };
+    let listener = std::net::TcpListener::bind(listen).map_err(taken)?;
+    listener.set_nonblocking(true).map_err(taken)?;
+    let address = listener.local_addr().map_err(taken)?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let handle = Handle::new();
-    tokio::spawn(stop_on_signal(handle.clone()));
+    let cut = Signals::listen()?.stop(handle.clone());
+    let connections = listener::connections_that_fit(config.limits.connections);
     print_json(&json!({ "ready": true, "address": format!("{scheme}://{address}") }))?;
+    let head = std::time::Duration::from_secs(config.limits.request_head_seconds);
     let service = router.into_make_service();
-    let served = match &config.tls {
+    let ours = |e: std::io::Error| Stop::Again(anyhow::Error::new(e).context("the server ended"));
+    let served = match tls {
         None => {
-            axum_server::from_tcp(listener)
-                .map_err(|e| Stop::Again(e.into()))?
-                .handle(handle)
-                .serve(service)
-                .await
+            let server = axum_server::from_tcp(listener).map_err(ours)?.handle(handle);
+            listener::bounded(server, connections, head).serve(service).await
         }
         Some(tls) => {
-            let tls = tls_config(&tls.cert_file, &tls.key_file)?;
-            axum_server::from_tcp_rustls(listener, tls)
-                .map_err(|e| Stop::Again(e.into()))?
-                .handle(handle)
-                .serve(service)
-                .await
+            let server = axum_server::from_tcp_rustls(listener, tls).map_err(ours)?.handle(handle);
+            listener::bounded(server, connections, head).serve(service).await
         }
     };
-    served.context("the server ended").map_err(Stop::Again)
+    served.map_err(ours)?;
+    leadvault_vault::close::close(&cell).await;
+    if cut.load(Ordering::Acquire) {
+        return Err(Stop::Again(anyhow::anyhow!("open requests were cut by a second signal")));
+    }
+    Ok(())
 }
 
 /// TLS 1.3 and nothing older.
-fn tls_config(cert: &Path, key: &Path) -> Result<axum_server::tls_rustls::RustlsConfig, Stop> {
+pub(crate) fn tls_config(
+    cert: &Path,
+    key: &Path,
+) -> Result<axum_server::tls_rustls::RustlsConfig, Stop> {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let certs: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(cert).context("tls.cert_file")?.collect();
+    let certs = certs.context("tls.cert_file")?;
+    let holds = |holds: bool, says: &'static str| {
+        if holds { Ok(()) } else { Err(Stop::Usage(anyhow::anyhow!(says))) }
+    };
+    holds(!certs.is_empty(), "tls.cert_file: holds no certificate")?;
+    let mode = std::fs::metadata(key).context("tls.key_file")?.permissions().mode();
+    holds(mode & 0o007 == 0, "tls.key_file: others may read it; chmod o-rwx")?;
     let key = PrivateKeyDer::from_pem_file(key).context("tls.key_file")?;
     let mut config =
         rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
             .with_no_client_auth()
-            .with_single_cert(certs.context("tls.cert_file")?, key)
-            .context("tls")?;
+            .with_single_cert(certs, key)
+            .context("tls.cert_file, tls.key_file")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(config)))
-}
-
-async fn stop_on_signal(handle: Handle<SocketAddr>) {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(signal) => {
-                signal.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
-    handle.graceful_shutdown(Some(GRACE));
 }
 
 /// Makes every part of the cell.
@@ -135,7 +143,10 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let slot: Arc<dyn Slot> = Arc::new(slots(config, &fail_point)?);
     let options = StoreOptions::default();
     let data = Arc::new(
-        DataStore::open(&config.data.join("data.db"), options).await.map_err(store_error)?,
+        DataStore::open(&config.data.join("data.db"), options)
+            .await
+            .map_err(store_error)?
+            .with_fail_points(Arc::clone(&fail_point)),
     );
     let key_store =
         Arc::new(KeyStore::open(&config.data.join("keys.db"), options).await.map_err(store_error)?);
@@ -143,8 +154,12 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
         .with_control(Arc::clone(&data) as _)
         .with_fail_points(Arc::clone(&fail_point));
     let log_keys = log_keys::open(config, root.as_ref(), &key_store, clock.now()).await?;
-    let operator_key = std::fs::read_to_string(&config.keys.operator_key_file)
-        .context("the operator's key file")?;
+    let operator_key = secret_file::read("keys.operator_key_file", &config.keys.operator_key_file)?;
+    if !Credential::is_operator_key(operator_key.expose()) {
+        return Err(Stop::Usage(anyhow::anyhow!(
+            "keys.operator_key_file: holds no operator's key; `leadvault init` makes one"
+        )));
+    }
     Ok(CellParts {
         region: config.region.clone(),
         country: config.country,
@@ -154,9 +169,9 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
         root,
         slot,
         log_keys: Arc::new(log_keys),
-        log_files: LogFiles::new(config.data.join("log")),
+        log_files: LogFiles::new(config.data.join("log")).with_fail_points(Arc::clone(&fail_point)),
         files_dir: config.data.join("files"),
-        operator_key_hash: operator_key_hash(&operator_key),
+        operator_key_hash: operator_key_hash(operator_key.expose()),
         durability: config.durability.choices.clone(),
         open_jobs_per_tenant: config.limits.open_jobs_per_tenant,
         clock,
@@ -197,7 +212,9 @@ fn root_key(config: &Config) -> Result<FileRoot, Stop> {
             code: "root_key_mode",
             detail: format!("{}: group or others may read it; chmod 600", path.display()),
         },
-        other => Stop::Usage(anyhow::Error::new(other).context(path.display().to_string())),
+        other => Stop::Usage(
+            anyhow::Error::new(other).context(format!("keys.root_key_file: {}", path.display())),
+        ),
     })
 }
 
@@ -236,19 +253,6 @@ pub(crate) fn start_error(error: StartError) -> Stop {
             Stop::Again(anyhow::anyhow!("the cell does not start: {fault}"))
         }
     }
-}
-
-/// The fail point of the environment variable `LEADVAULT_FAILPOINT`: the process kills itself there, as
-/// a power cut would. For tests of crashes; without the variable nothing happens at any step.
-pub(crate) fn fail_point() -> FailPoint {
-    let Ok(wanted) = std::env::var("LEADVAULT_FAILPOINT") else { return Arc::new(|_| {}) };
-    Arc::new(move |step| {
-        if step == wanted {
-            let pid = rustix::process::getpid();
-            // SIGKILL cannot be handled; should it fail, the step simply goes on.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    })
 }
 
 /// Lines of JSON on stderr; `LEADVAULT_LOG` filters them.

@@ -1,5 +1,6 @@
 //! `leadvault verify`: a log, an export or a receipt, with nothing of the store.
 
+pub(crate) mod beside;
 mod export_package;
 mod package;
 mod receipt_file;
@@ -85,7 +86,10 @@ pub(crate) fn log_at(
     let unreadable =
         |_: SourceError| Stop::Again(anyhow::anyhow!("a file of the log cannot be read"));
     let files = AtOneMoment::of(files).map_err(unreadable)?;
-    let verdict = verify_log(&files, &vkey, since).map_err(unreadable)?;
+    let mut verdict = verify_log(&files, &vkey, since).map_err(unreadable)?;
+    if verdict.ok && Path::new(source).is_dir() {
+        beside::check(Path::new(source), &vkey, &mut verdict);
+    }
     print_json(&verdict)?;
     if !verdict.ok {
         return Err(Stop::No);

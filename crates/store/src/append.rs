@@ -20,6 +20,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
 use crate::error::{StoreError, is_full};
+use crate::fail_point::Steps;
 use crate::journal::{self, Chunk, End};
 use crate::write::{Conflict, Outcome, Ran, Spot, Write};
 
@@ -150,15 +151,19 @@ impl DataStore {
         let mut parts = Vec::with_capacity(by_log.len());
         let mut held = self.engine().writer().await?;
         let mut transaction = held.begin().await?;
+        self.steps().reached("commit.1.begun");
         let mut known = journal::find_logs(&mut transaction, by_log.keys().copied()).await?;
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
             let (control, end) = known.remove(&log).unzip();
             let start = Start { log, control, end: end.flatten() };
-            let part = run_log(&mut transaction, start, ops, undone, &mut results).await?;
+            let part =
+                run_log(&mut transaction, self.steps(), start, ops, undone, &mut results).await?;
             parts.extend(part);
         }
+        self.steps().reached("commit.3.chunk");
         transaction.commit().await.map_err(|error| commit_failed(&error))?;
+        self.steps().reached("commit.4.committed");
         Ok(acknowledge(parts, results))
     }
 }
@@ -170,6 +175,7 @@ fn commit_failed(error: &sqlx::Error) -> Halt {
 /// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.
 async fn run_log<'a>(
     connection: &mut SqliteConnection,
+    steps: &Steps,
     start: Start,
     ops: impl Iterator<Item = (usize, &'a Operation)> + Send,
     undone: &BTreeMap<usize, Conflict>,
@@ -215,6 +221,7 @@ async fn run_log<'a>(
     if chunk.is_empty() {
         return Ok(None);
     }
+    steps.reached("commit.2.written");
     let key_epoch = journal::insert_chunk(connection, log, end, chunk).await?;
     Ok(Some(LogPart { log, first: end.map_or(0, End::size), key_epoch, placed }))
 }

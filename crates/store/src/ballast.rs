@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// The file, and whether it is there.
 #[derive(Debug)]
@@ -38,6 +38,19 @@ impl Ballast {
         if !*filled {
             let _gone = fs::remove_file(&self.path);
             tracing::warn!(ballast.bytes = self.bytes, "no room for the ballast file");
+        }
+    }
+
+    /// Makes the file again after it was given up, where there is room for twice its size: what is left
+    /// free is not taken away from those who need it now.
+    pub(crate) fn refill(&self) {
+        if self.is_filled() || self.bytes == 0 {
+            return;
+        }
+        let room = self.path.parent().and_then(|dir| statvfs(dir).ok());
+        let room = room.map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+        if room >= self.bytes.saturating_mul(2) {
+            self.fill();
         }
     }
 
@@ -82,7 +95,7 @@ mod tests {
         assert_eq!(fs::metadata(&ballast.path).unwrap().len(), 4096);
         assert!(ballast.release());
         assert!(!ballast.path.exists() && !ballast.release());
-        ballast.fill();
+        ballast.refill();
         assert!(ballast.is_filled() && ballast.path.exists());
     }
 

@@ -9,6 +9,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::ballast::Ballast;
+use crate::disk::blocking;
 use crate::error::{Result, StoreError};
 use crate::statement::statements;
 
@@ -45,6 +47,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 statements! {
     /// Moves the write-ahead log into the database and cuts it to nothing.
     CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
+    /// The last migration that ran.
+    SCHEMA = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
     /// Says `ok`, or the first thing that is wrong.
     QUICK_CHECK = "PRAGMA quick_check(1)";
     /// Gives at most 1,000 free pages back, so that the call stays short.
@@ -76,7 +80,7 @@ pub(crate) struct Engine {
     readers: SqlitePool,
     options: SqliteConnectOptions,
     suspect: AtomicBool,
-    ballast: Ballast,
+    ballast: Arc<Ballast>,
 }
 
 /// A statement of this crate with its values bound.
@@ -110,13 +114,31 @@ impl Engine {
             .max_lifetime(None)
             .connect_with(reading(path))
             .await?;
-        let ballast = Ballast::open(path, settings.ballast_bytes);
+        let ballast = Arc::new(Ballast::open(path, settings.ballast_bytes));
         Ok(Self {
             writer: Mutex::new(Some(writer)),
             readers,
             options,
             suspect: AtomicBool::new(false),
             ballast,
+        })
+    }
+
+    /// Opens the database at `path` for reading alone; both kinds of connections refuse to write.
+    pub(crate) async fn look(path: &Path, migrator: &'static Migrator) -> Result<Self> {
+        let readers =
+            SqlitePoolOptions::new().max_connections(1).connect_with(reading(path)).await?;
+        let found: i64 = sqlx::query_scalar(SCHEMA).fetch_one(&readers).await?;
+        let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+        if found > known {
+            return Err(StoreError::SchemaNewer { found, known });
+        }
+        Ok(Self {
+            writer: Mutex::new(None),
+            readers,
+            options: reading(path),
+            suspect: AtomicBool::new(false),
+            ballast: Arc::new(Ballast::open(path, 0)),
         })
     }
 
@@ -212,6 +234,13 @@ impl Engine {
         Ok(found == "ok")
     }
 
+    /// Makes the ballast again where it was given up and there is room.
+    pub(crate) async fn fill_ballast(&self) {
+        let ballast = Arc::clone(&self.ballast);
+        // Without it the next look tries again.
+        let _ = blocking(move || Ok(ballast.refill())).await;
+    }
+
     /// Whether the ballast is in place; without it a full disk also stops erasures.
     pub(crate) fn has_ballast(&self) -> bool {
         self.ballast.is_filled()
@@ -271,7 +300,6 @@ async fn migrate(migrator: &'static Migrator, connection: &mut SqliteConnection)
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicU32;
 
     use sqlx::AssertSqlSafe;

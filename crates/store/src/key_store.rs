@@ -35,9 +35,31 @@ impl KeyStore {
         self.engine.checkpoint().await
     }
 
+    /// Opens the store at `path` to look at it: nothing is written, no schema is brought up.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
+    pub async fn look(path: &Path) -> Result<Self> {
+        let engine = Engine::look(path, &MIGRATIONS).await?;
+        Ok(Self { engine })
+    }
+
+    /// Whether the engine finds the file in order.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`] where it cannot even be asked.
+    pub async fn is_sound(&self) -> Result<bool> {
+        self.engine.is_sound().await
+    }
+
     /// Whether the space kept for a full disk is in place.
     pub fn has_ballast(&self) -> bool {
         self.engine.has_ballast()
+    }
+
+    /// Makes the space kept for a full disk again where it was given up and there is room.
+    pub async fn fill_ballast(&self) {
+        self.engine.fill_ballast().await;
     }
 
     /// Closes every connection.

@@ -12,6 +12,8 @@
 //! 3. A change: a struct with `run` in the file of its noun, and a line in `write.rs`.
 //! 4. A file: a line here, and its `STATEMENTS` in `inventory.rs`.
 
+pub mod fail_point;
+
 mod api_key;
 mod append;
 mod ballast;

@@ -12,10 +12,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use leadvault_domain::TenantId;
+use leadvault_keys::FailPoint;
 use leadvault_ledger::DirSource;
 
 use crate::disk::{blocking, replace, sync_dir};
 use crate::error::{Result, StoreError};
+use crate::fail_point::Steps;
 
 /// Name of the checkpoint in a log's directory.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -30,12 +32,20 @@ const OPERATOR: &str = "operator";
 #[derive(Debug, Clone)]
 pub struct LogFiles {
     root: PathBuf,
+    steps: Steps,
 }
 
 impl LogFiles {
     /// Logs under `root`, the `log` directory of the cell.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), steps: Steps::default() }
+    }
+
+    /// With a listener at each step `publish.…` of [`crate::fail_point::FAIL_POINTS`].
+    #[must_use]
+    pub fn with_fail_points(mut self, fail_point: FailPoint) -> Self {
+        self.steps = Steps::new(fail_point);
+        self
     }
 
     /// The directory of a log: a tenant's, or the operator's.
@@ -60,21 +70,33 @@ impl LogFiles {
         files: Vec<(String, Vec<u8>)>,
         checkpoint: Vec<u8>,
     ) -> Result<()> {
-        let dir = self.dir(log);
+        let (dir, steps) = (self.dir(log), self.steps.clone());
         let differs = blocking(move || {
             if write_immutable(&dir, &files)? == Written::Differs {
                 return Ok(true);
             }
+            steps.reached("publish.1.files");
             replace(&dir.join(CHECKPOINT), &checkpoint)?;
             sync_dir(&dir)?;
+            steps.reached("publish.2.checkpoint");
             for (path, _) in &files {
-                delete_superseded(&dir.join(path))?;
+                delete_superseded(&dir.join(path), PARTIALS_KEPT)?;
             }
             Ok(false)
         })
         .await?
         .map_err(|_| StoreError::Unwritable)?;
         if differs { Err(StoreError::FileDiffers) } else { Ok(()) }
+    }
+
+    /// Removes the partial files that the present checkpoint does not need. For a log that nobody reads any
+    /// more while it changes: the one of a server that ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn tidy(&self, log: Option<TenantId>) -> Result<()> {
+        let dir = self.dir(log).join("tile");
+        blocking(move || delete_all_superseded(&dir)).await?.map_err(|_| StoreError::Unwritable)
     }
 
     /// Writes a file that is replaced as a whole: the verifier key of a log.
@@ -156,15 +178,15 @@ fn write_immutable(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Writte
     Ok(Written::All)
 }
 
-/// Removes what `path` supersedes: all partials of a full file, all but the widest two of a partial.
-fn delete_superseded(path: &Path) -> io::Result<()> {
+/// Removes what `path` supersedes: all partials of a full file, all but the widest `kept` of a partial.
+fn delete_superseded(path: &Path, kept: usize) -> io::Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
     if parent.extension().is_some_and(|e| e == "p") {
         let mut widths: Vec<u16> = fs::read_dir(parent)?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();
         widths.sort_unstable();
-        let superseded = widths.len().saturating_sub(PARTIALS_KEPT);
+        let superseded = widths.len().saturating_sub(kept);
         for width in widths.iter().take(superseded) {
             fs::remove_file(parent.join(width.to_string()))?;
         }
@@ -176,6 +198,26 @@ fn delete_superseded(path: &Path) -> io::Result<()> {
         Err(error) if !is_absent(&error) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Leaves one partial of each tile and bundle below `dir`.
+fn delete_all_superseded(dir: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        if path.extension().is_some_and(|e| e == "p") {
+            delete_superseded(&path.join("1"), 1)?;
+        } else {
+            delete_all_superseded(&path)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -215,6 +257,9 @@ mod tests {
             there.push(files.read(None, &format!("tile/0/000.p/{width}")).await.unwrap().is_some());
         }
         assert_eq!(there, [false, true, true]);
+        files.tidy(None).await.unwrap();
+        assert_eq!(files.read(None, "tile/0/000.p/2").await, Ok(None));
+        assert_eq!(files.read(None, "tile/0/000.p/10").await, Ok(Some(b"10".to_vec())));
         files.publish(None, vec![file("tile/0/000", b"full")], b"c".to_vec()).await.unwrap();
         assert_eq!(files.read(None, "tile/0/000.p/10").await, Ok(None));
         assert_eq!(files.read(None, "tile/0/000").await, Ok(Some(b"full".to_vec())));

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use leadvault_domain::{Clock, Country, Entropy, Region, TenantId, TenantNo, TenantState};
@@ -71,6 +72,8 @@ pub struct Cell {
     publisher: Publisher,
     in_flight: InFlight,
     rooms: RwLock<HashMap<TenantNo, Arc<Room>>>,
+    /// When the journal was last probed, microseconds.
+    probed: AtomicI64,
 }
 
 impl std::fmt::Debug for Cell {
@@ -92,6 +95,9 @@ pub struct Readiness {
     pub level: &'static str,
 }
 
+/// Shortest time between two probes of a journal that works; each is a commit.
+const PROBE_MICROS: i64 = 1_000_000;
+
 impl Cell {
     /// Puts a cell together. [`crate::recover::start`] makes it ready.
     pub(crate) fn new(parts: CellParts, appender: Arc<Appender>) -> Self {
@@ -103,6 +109,7 @@ impl Cell {
             publisher: Publisher::new(),
             in_flight: InFlight::default(),
             rooms: RwLock::new(HashMap::new()),
+            probed: AtomicI64::new(0),
         }
     }
 
@@ -249,11 +256,17 @@ impl Cell {
         Ok(Credential::Tenant(Box::new(caller)))
     }
 
-    /// Whether the cell can serve. Probes the journal where it failed last.
+    /// Whether the cell can serve. Probes the journal where it failed last, and otherwise at most once a
+    /// second: a disk that filled up while nobody called is seen before somebody calls.
     pub async fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
-        if !self.journal.is_writable() && !self.journal.probe().await {
-            reasons.push("journal_unwritable");
+        let now = self.clock().now().micros();
+        let is_fresh = now.saturating_sub(self.probed.load(Ordering::Acquire)) < PROBE_MICROS;
+        if !(self.journal.is_writable() && is_fresh) {
+            self.probed.store(now, Ordering::Release);
+            if !self.journal.probe().await {
+                reasons.push("journal_unwritable");
+            }
         }
         Readiness {
             ready: reasons.is_empty(),

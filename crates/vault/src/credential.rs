@@ -74,6 +74,14 @@ pub fn make_operator_key(entropy: &dyn Entropy) -> Result<Sensitive<String>, Ent
     Ok(format!("{OPERATOR_PREFIX}{}", secret.expose()).into())
 }
 
+impl Credential {
+    /// Whether a text has the form of an operator's key. One that has not would be no secret.
+    pub fn is_operator_key(text: &str) -> bool {
+        let secret = text.trim().strip_prefix(OPERATOR_PREFIX);
+        secret.is_some_and(|s| s.len() == 64 && s.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+}
+
 /// The hash of the operator's key, as the cell keeps it in memory.
 pub fn operator_key_hash(key: &str) -> [u8; 32] {
     hash(key.trim())
@@ -126,6 +134,8 @@ mod tests {
             assert!(ShownKey::parse(bad).is_none(), "{bad}");
         }
         let operator = make_operator_key(&Counting).unwrap();
+        assert!(Credential::is_operator_key(operator.expose()));
+        assert!(!Credential::is_operator_key("lv_op_short"));
         let stored = operator_key_hash(operator.expose());
         assert!(is_operator(operator.expose(), &stored));
         assert!(!is_operator("lv_op_other", &stored));

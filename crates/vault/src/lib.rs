@@ -5,6 +5,7 @@
 //! carries the place of its entry ([`Answer`]), a refusal too ([`Refusal`]).
 
 pub mod api_keys;
+pub mod close;
 pub mod datasets;
 pub mod export;
 pub mod import;
@@ -27,6 +28,7 @@ mod control;
 mod credential;
 mod cursor;
 mod denials;
+mod disk_room;
 mod error;
 mod exit;
 mod gate;

@@ -123,6 +123,7 @@ async fn start_from(
         restored.extend(open_tenant(&cell, tenant.id, tenant.no, tenant.state, backup).await?);
     }
     tokio::spawn(publisher::run(Arc::clone(&cell)));
+    tokio::spawn(crate::disk_room::run(Arc::clone(&cell)));
     cell.journal().dirty().mark(cell.rooms().iter().map(|r| r.no).chain([OPERATOR_LOG]));
     for room in cell.rooms() {
         erase::resume(&cell, &room).await?;

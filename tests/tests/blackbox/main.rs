@@ -1,6 +1,15 @@
 //! The black-box suite: one binary, against the server as another process.
 #![expect(clippy::expect_used, reason = "tests")]
 
+// What is done to a server, its files and its callers on purpose.
+mod batching;
+mod configuration;
+mod doctor;
+mod full_disk;
+mod hostile;
+mod stop;
+mod tamper;
+
 mod backup;
 mod canary;
 mod crash;

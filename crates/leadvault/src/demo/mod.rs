@@ -3,20 +3,24 @@
 //! Every line it prints is computed from an answer of the server or from a file on disk. The server is
 //! another process of this binary; "stop" is SIGKILL, "start" opens the files from disk.
 
+mod interrupt;
 mod server;
 mod steps;
 mod world;
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
+use leadvault_crypto::SystemEntropy;
+use leadvault_domain::Entropy as _;
 use serde::Serialize;
 
 use crate::cli::DemoArgs;
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
 
+use interrupt::Shared;
 use world::World;
 
 /// The sample that ships with the binary: invented people.
@@ -45,30 +49,28 @@ struct Report<'a> {
 /// Runs the demo.
 ///
 /// # Errors
-/// 1 if any step came out otherwise than promised; 2 if the file cannot be read.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
+/// 1 if any step came out otherwise than promised; 2 if the file cannot be read or the directory not be
+/// used; 4 when it was interrupted.
 pub(crate) fn run(args: &DemoArgs) -> Done {
-    let (dir, temporary) = directory(args)?;
-    let outcome = in_directory(args, &dir);
-    if temporary && !args.once {
-        std::fs::remove_dir_all(&dir).context("cannot remove the temporary directory")?;
-        eprintln!("removed {}", dir.display());
-    }
+    let file = args.file.as_deref().map(lead_file).transpose()?;
+    let shared = Shared::default();
+    shared.end_on_signal()?;
+    let dir = directory(args, &shared)?;
+    let outcome = in_directory(args, &dir, file, &shared);
+    shared.clear();
     outcome
 }
 
-fn in_directory(args: &DemoArgs, dir: &Path) -> Done {
-    let file = match &args.file {
-        Some(file) => {
-            file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?
-        }
+fn in_directory(args: &DemoArgs, dir: &Path, file: Option<PathBuf>, shared: &Shared) -> Done {
+    let file = match file {
+        Some(file) => file,
         None => {
             let file = dir.join("sample.csv");
             std::fs::write(&file, SAMPLE).context("cannot write the sample file")?;
             file
         }
     };
-    let mut world = World::new(dir, file);
+    let mut world = World::new(dir, file, shared.clone());
     let steps = walk(&mut world, args.once);
     let ok = steps.iter().all(|s| s.ok) && steps.len() == steps::ALL.len();
     let report = Report {
@@ -79,16 +81,15 @@ fn in_directory(args: &DemoArgs, dir: &Path) -> Done {
         export_file: world.export_file(),
     };
     if args.once {
-        world.stop();
+        world.end();
         print_json(&report)?;
     } else if ok {
-        linger(&world);
+        linger(&world, args.dir.is_some());
     }
     if ok { Ok(()) } else { Err(Stop::No) }
 }
 
 /// Runs the steps in order; the first that fails ends the walk.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 fn walk(world: &mut World, once: bool) -> Vec<Step> {
     let mut done = Vec::new();
     for (name, step) in steps::ALL {
@@ -101,7 +102,7 @@ fn walk(world: &mut World, once: bool) -> Vec<Step> {
             Err(error) => (false, format!("{error:#}")),
         };
         let mark = if ok { "ok  " } else { "FAIL" };
-        eprintln!("{mark} {name:<28} {ms:>6} ms  {says}");
+        say(&format!("{mark} {name:<28} {ms:>6} ms  {says}"));
         done.push(Step { name, ok, ms, says: if ok && once { String::new() } else { says } });
         if !ok {
             break;
@@ -110,38 +111,58 @@ fn walk(world: &mut World, once: bool) -> Vec<Step> {
     done
 }
 
-/// Where everything lies; a new temporary directory unless one was named.
-fn directory(args: &DemoArgs) -> anyhow::Result<(PathBuf, bool)> {
+/// A line for people. Where nobody can read it, the demo goes on.
+pub(super) fn say(line: &str) {
+    use std::io::Write as _;
+    let _unread = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The lead file that was named.
+fn lead_file(file: &Path) -> anyhow::Result<PathBuf> {
+    let shown = file.display();
+    let open = std::fs::File::open(file).with_context(|| format!("--file: cannot read {shown}"))?;
+    let kind = open.metadata().with_context(|| format!("--file: cannot read {shown}"))?;
+    anyhow::ensure!(kind.is_file(), "--file: {shown} is no file");
+    anyhow::ensure!(kind.len() > 0, "--file: {shown} is empty");
+    file.canonicalize().with_context(|| format!("--file: cannot read {shown}"))
+}
+
+/// Where everything lies; a new temporary directory, which goes at the end unless its paths are the result,
+/// or the one that was named.
+fn directory(args: &DemoArgs, shared: &Shared) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &args.dir {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let empty = std::fs::read_dir(dir)?.next().is_none();
-        anyhow::ensure!(empty, "{} is not empty", dir.display());
-        return Ok((dir.canonicalize()?, false));
+        let shown = dir.display();
+        std::fs::create_dir_all(dir).with_context(|| format!("--dir: cannot make {shown}"))?;
+        let mut entries = std::fs::read_dir(dir).with_context(|| format!("--dir: {shown}"))?;
+        anyhow::ensure!(entries.next().is_none(), "--dir: {shown} is not empty");
+        return dir.canonicalize().with_context(|| format!("--dir: {shown}"));
     }
-    let dir = std::env::temp_dir().join(format!("leadvault-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok((dir.canonicalize()?, true))
+    let mut name = [0_u8; 8];
+    SystemEntropy.fill(&mut name).context("randomness")?;
+    let dir = std::env::temp_dir().join(format!("leadvault-demo-{}", hex::encode(name)));
+    let shown = dir.display();
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    made.with_context(|| format!("cannot make {shown}"))?;
+    if !args.once {
+        shared.left().directory = Some(dir.clone());
+    }
+    dir.canonicalize().with_context(|| format!("cannot use {shown}"))
 }
 
 /// Shows address and keys, and waits until Ctrl-C.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
-fn linger(world: &World) {
-    eprintln!("\nThe server is running. Everything below is gone when you press Ctrl-C.");
-    eprintln!("  address     {}", world.url());
-    eprintln!("  controller  {}", world.key_file().display());
-    eprintln!("  dataset     {}", world.dataset());
-    eprintln!("  instruction {}", world.instruction());
-    eprintln!(
+fn linger(world: &World, is_kept: bool) {
+    let after = if is_kept { "is kept" } else { "is gone" };
+    say(&format!("\nThe server is running until you press Ctrl-C; everything below {after} then."));
+    say(&format!("  address     {}", world.url()));
+    say(&format!("  operator    {}", world.data().join("operator.key").display()));
+    say(&format!("  controller  {}", world.key_file().display()));
+    say(&format!("  reader      {}", world.reader_key_file().display()));
+    say(&format!("  dataset     {}", world.dataset()));
+    say(&format!("  instruction {}", world.instruction()));
+    say(&format!(
         "\n  curl -H \"Authorization: Bearer $(cat {})\" {}/v1/tenant\n",
         world.key_file().display(),
         world.url()
-    );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            // Either way the demo ends: with the signal, or because it cannot be waited for.
-            let _ = runtime.block_on(tokio::signal::ctrl_c());
-        }
-        Err(_) => std::thread::sleep(Duration::from_secs(3600)),
-    }
+    ));
+    world.linger();
 }

@@ -7,7 +7,13 @@ use anyhow::Context as _;
 use leadvault_domain::Sensitive;
 
 use crate::client::Client;
+use crate::demo::interrupt::Shared;
 use crate::demo::server::Server;
+
+/// Time between two looks at something another process does.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A checkpoint comes about every second; a log that is not published after this is broken.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The state of a demo.
 #[derive(Debug)]
@@ -16,12 +22,15 @@ pub(super) struct World {
     pub(super) file: PathBuf,
     begun: Instant,
     server: Option<Server>,
+    shared: Shared,
     pub(super) tenant: String,
     pub(super) tenant_uuid: String,
     pub(super) dataset: String,
     pub(super) instruction: String,
     pub(super) leads: Vec<String>,
     pub(super) rows: u64,
+    /// Index of the last entry this demo was told of.
+    pub(super) last_index: u64,
     pub(super) erased: String,
     pub(super) identity: Sensitive<String>,
 }
@@ -32,18 +41,20 @@ impl World {
         clippy::disallowed_methods,
         reason = "the demo measures itself; nothing depends on it"
     )]
-    pub(super) fn new(dir: &Path, file: PathBuf) -> Self {
+    pub(super) fn new(dir: &Path, file: PathBuf, shared: Shared) -> Self {
         Self {
             dir: dir.to_owned(),
             file,
             begun: Instant::now(),
             server: None,
+            shared,
             tenant: String::new(),
             tenant_uuid: String::new(),
             dataset: String::new(),
             instruction: String::new(),
             leads: Vec::new(),
             rows: 0,
+            last_index: 0,
             erased: String::new(),
             identity: Sensitive::default(),
         }
@@ -102,13 +113,48 @@ impl World {
     }
 
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
-        self.server = Some(Server::start(&self.config())?);
+        let log = self.dir.join("server.log");
+        self.server = Some(Server::start(&self.config(), &log, &self.shared)?);
         Ok(())
     }
 
     /// SIGKILL: nothing is flushed, nothing is said.
     pub(super) fn stop(&mut self) {
         self.server = None;
+    }
+
+    /// Lets the server end by itself.
+    pub(super) fn end(&mut self) {
+        super::interrupt::stop(&mut self.shared.left().server);
+        self.stop();
+    }
+
+    /// Waits for the signal that ends the process; ends by itself if the server does.
+    pub(super) fn linger(&self) {
+        self.shared.left().lingers = true;
+        loop {
+            std::thread::sleep(LOOK_AGAIN);
+            let mut left = self.shared.left();
+            let ended = left.server.as_mut().is_none_or(|s| !matches!(s.try_wait(), Ok(None)));
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the published checkpoint covers every entry up to `index`; its size.
+    pub(super) fn published(&self, index: u64) -> anyhow::Result<u64> {
+        let begun = self.elapsed();
+        loop {
+            let text = std::fs::read_to_string(self.log_dir().join("checkpoint"));
+            let size = text.ok().and_then(|t| t.lines().nth(1)?.parse::<u64>().ok());
+            match size {
+                Some(size) if size > index => return Ok(size),
+                _ => std::thread::sleep(LOOK_AGAIN),
+            }
+            let waited = self.elapsed().saturating_sub(begun);
+            anyhow::ensure!(waited < PUBLISHED_WITHIN, "entry {index} is still not published");
+        }
     }
 
     pub(super) fn url(&self) -> String {
