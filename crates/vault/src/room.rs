@@ -4,7 +4,7 @@
 //! that generation (protocols.md 4), so a stale cache can delay a call but never let it through.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -200,6 +200,11 @@ impl Room {
     /// [`Fault::Denied`] with the code of the key's state.
     pub(crate) fn ring(&self) -> Result<Arc<Keyring>, Fault> {
         Ok(self.keys()?.ring()?)
+    }
+
+    /// Counts a key of a lead that left the key ring to open something.
+    pub(crate) fn count_released(&self) {
+        self.released.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The id of an import by its number, if it was looked up before.

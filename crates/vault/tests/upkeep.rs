@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
-use leadvault_domain::{Clock, Entropy, RequestId, Timestamp};
+use leadvault_domain::{Clock, Entropy, FieldNo, RequestId, Timestamp};
 use leadvault_keys::{KeyServices, RootKey, Slot};
 use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::{EntryView, LogKeys, LogOperation};
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
-use leadvault_vault::{Act, Call, Cell, CellParts, Credential, datasets, log, parse_body, tenants};
+use leadvault_vault::leads::LeadDoc;
+use leadvault_vault::{
+    Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, leads, log, parse_body,
+    tenants,
+};
 use serde_json::json;
 
 const DAY: i64 = 24 * 3600;
@@ -149,6 +153,42 @@ async fn a_log_with_entries_has_a_heartbeat_and_stats_once_a_day() {
     let said = world.own(begun + 2).await;
     assert_eq!(said[1].1[..2], [Some(begun + 2), Some(begun + 2)]);
     assert_eq!(said[1].1[3], Some(0), "no key was unwrapped since");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stats_count_the_keys_of_leads_that_were_opened() {
+    let world = World::new().await;
+    let (cell, mut call) = (&world.cell, world.call.clone());
+    let dataset = world.dataset("k").await;
+    let permit = json!({
+        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
+        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
+        "operations": ["collect", "store", "read", "display"],
+        "data": { "categories": ["identity", "contact"] },
+        "subjects": { "categories": ["lead"], "minors": "refuse" },
+        "recipients": [],
+        "locations": { "store": ["DE"], "access": ["DE"] },
+        "validity": { "from": "2020-01-01T00:00:00Z" },
+        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
+        "issuer": { "party": "controller", "authority": "contract_signatory" },
+    });
+    let body = parse_body(permit.to_string().as_bytes()).unwrap();
+    let id = instructions::draft(cell, &call, None, body).await.unwrap().value.id;
+    instructions::activate(cell, &call, id, 1).await.unwrap();
+    call.instruction = Some(Named { id, version: None });
+    call.purpose = Some("crm_operations".parse().unwrap());
+    let doc = json!({ "dataset": dataset, "fields": { "email": "ada@example.com" } });
+    let doc: LeadDoc = parse_body(doc.to_string().as_bytes()).unwrap();
+    let lead = leads::create::create(cell, &call, &doc).await.unwrap().value.id;
+    cell.keep_up().await;
+    for _ in 0..3 {
+        leads::reveal::reveal(cell, &call, lead, Some(&[FieldNo::EMAIL])).await.unwrap();
+    }
+    world.clock.forward(DAY);
+    cell.keep_up().await;
+    let said = world.own(0).await;
+    let (operation, [.., released, _]) = said.last().unwrap();
+    assert_eq!((*operation, *released), (LogOperation::Stats, Some(3)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -192,6 +192,7 @@ impl Render<'_> {
             })?;
             for opener in openers {
                 let opener = opener.map_err(|_| Fault::Internal("entry does not name the page"))?;
+                self.room.count_released();
                 if let Some((row, home)) = wanted.get(&opener.at().leaf) {
                     leads.push(self.lead(&opener, row, home)?);
                 }

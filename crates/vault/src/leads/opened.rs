@@ -1,7 +1,6 @@
 //! Opening a lead's compartments: the step after the receipt.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use leadvault_domain::{Category, Compartment, DatasetId, FieldNo, Fields, LeadId};
 use leadvault_keys::{KeyError, Keyring, Located, NotCovered, Opener};
@@ -41,7 +40,7 @@ pub(crate) fn opener(
     receipt: &CommittedReceipt,
 ) -> Result<Opener, Fault> {
     let now = cell.clock().now();
-    room.released.fetch_add(1, Ordering::AcqRel);
+    room.count_released();
     match located.open(receipt, now) {
         Ok(opener) => Ok(opener),
         Err(NotCovered::SnapshotBehind { .. }) => {

@@ -127,6 +127,7 @@ fn merge_one(
         Err(NotCovered::SnapshotBehind { .. } | NotCovered::TooOld) => return Ok(None),
         Err(_) => return Err(Fault::Internal("receipt does not cover the lead").into()),
     };
+    press.room.count_released();
     let mut fields = open_parts(&opener, &row, |_| true)?;
     for from in &rows {
         fields = merge_fields(own.as_deref(), plan, fields, from);
