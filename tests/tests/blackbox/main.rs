@@ -17,6 +17,7 @@ mod demo;
 mod export_cells;
 mod export_crash;
 mod export_download;
+mod export_package;
 mod export_referees;
 mod export_tamper;
 mod export_writers;
