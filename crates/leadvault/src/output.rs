@@ -3,8 +3,6 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use std::io::Write as _;
-
 use serde::Serialize;
 
 use crate::exit::Stop;
