@@ -59,13 +59,16 @@ fn every_post_and_patch_answers_a_repeated_request_as_the_first() {
         again(&acting, &format!("/v1/leads/{lead}/{verb}"), &json!({}));
     }
     let import = json!({ "dataset": tenant.dataset, "format": "csv", "attestation": null });
-    again(&acting, "/v1/imports", &import);
+    let import = again(&acting, "/v1/imports", &import).text_of("id");
     again(&plain, "/v1/exports", &json!({ "dataset": tenant.dataset, "plain": true }));
     let notices = plain.get("/v1/notices").expect(200);
     let notice = notices.body["data"][0]["id"].as_str().expect("the quarantined import").to_owned();
     again(&plain, &format!("/v1/notices/{notice}/acknowledge"), &json!({}));
     let receipt = again(&plain, &format!("/v1/leads/{lead}/erase"), &json!({}));
     assert_eq!(receipt.body["type"], "ErasureReceipt");
+    again(&plain, &format!("/v1/imports/{import}/undo"), &json!({}));
+    let shred = format!("/v1/datasets/{dataset}/shred");
+    again(&plain, &shred, &json!({ "confirm": dataset }));
     again(&plain, "/v1/tenant/keys/resume", &json!({}));
     again(&plain, "/v1/tenant/close", &json!({}));
 }

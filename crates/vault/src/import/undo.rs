@@ -19,6 +19,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::idempotency::{self, Made};
 use crate::jobs;
 use crate::leads::removal;
 use crate::operator;
@@ -36,6 +37,11 @@ pub async fn undo(cell: &Arc<Cell>, call: &Call, id: ImportId) -> Outcome<Operat
     let roles = [Role::Controller, Role::Editor];
     let (operation, on) = (LogOperation::Data(Operation::Erase), ResourceType::Import);
     cell.require_role(&room, call, &roles, operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Operation { id } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: id, stamp });
+    }
     let begun = cell.settled(&room, || undo_once(cell, call, &room, id)).await?;
     // What fails here the job does again.
     if let Err(refusal) = forget(cell, &room, id).await {
@@ -92,7 +98,9 @@ async fn undo_once(
     };
     let otherwise = entry.clone().outcome(EntryOutcome::Error);
     let asserted = Some(permit.read_generations());
-    let write: Write = vec![undone.into(), insert.into()].into();
+    let writes: Vec<Write> = vec![undone.into(), insert.into()];
+    let made = Made::Operation { id: operation };
+    let write = idempotency::beside(cell, call, room, writes, made).await?;
     let (receipt, outcome) =
         cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     match outcome {

@@ -18,6 +18,7 @@ use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::idempotency::{self, Made};
 use crate::jobs;
 use crate::leads::removal;
 use crate::operator;
@@ -46,6 +47,11 @@ pub async fn dataset(
     call.idempotency_key.as_ref().ok_or(Fault::IdempotencyKeyRequired)?;
     if confirm != id.to_string() {
         return Err(Fault::invalid("#/confirm", "differs").into());
+    }
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        let Made::Operation { id } = made else { return Err(idempotency::other()) };
+        return Ok(Answer { value: id, stamp });
     }
     let begun = cell.settled(&room, || begin(cell, call, &room, id)).await?;
     cell.reload(&room).await?;
@@ -78,7 +84,7 @@ async fn begin(cell: &Cell, call: &Call, room: &Arc<Room>, id: DatasetId) -> Out
         .dataset(id)
         .n(rows)
         .job(operation);
-    let write: Write = vec![
+    let writes: Vec<Write> = vec![
         InsertOperation {
             id: operation,
             kind: KIND,
@@ -92,8 +98,9 @@ async fn begin(cell: &Cell, call: &Call, room: &Arc<Room>, id: DatasetId) -> Out
         InsertCertificate { operation, rows, begun_at: permit.at }.into(),
         UpdateDataset { row: DatasetRow { state: DatasetState::Shredding, ..row } }.into(),
         BumpState.into(),
-    ]
-    .into();
+    ];
+    let made = Made::Operation { id: operation };
+    let write = idempotency::beside(cell, call, room, writes, made).await?;
     let asserted = Some(permit.read_generations());
     let (receipt, _) = cell.commit_write(room, entry, None, asserted, write).await?;
     cell.fail_point("shred.requested");
