@@ -26,23 +26,25 @@ pub enum Full {
     FileLimit,
 }
 
+/// A program that starts another in a mount namespace of its own, where this machine allows one in which
+/// `probe` can be mounted: arguments of `mount` for the directory `$0`.
+pub fn namespace(probe: &str) -> Option<&'static [&'static str]> {
+    let ways: [&'static [&'static str]; 2] = [&["unshare", "-m"], &["unshare", "-r", "-m"]];
+    ways.into_iter().find(|way| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let done = Command::new(way[0])
+            .args(way.iter().skip(1))
+            .args(["sh", "-c", &format!("mount {probe} \"$0\"")])
+            .arg(dir.path())
+            .output();
+        done.is_ok_and(|output| output.status.success())
+    })
+}
+
 impl Full {
     /// The strongest way this machine allows, and which it is.
     pub fn way() -> Self {
-        let ways: [&'static [&'static str]; 2] = [&["unshare", "-m"], &["unshare", "-r", "-m"]];
-        for way in ways {
-            let probe = tempfile::tempdir().expect("a directory");
-            let mount = "mount -t tmpfs -o size=1m none \"$0\"";
-            let done = Command::new(way[0])
-                .args(way.iter().skip(1))
-                .args(["sh", "-c", mount])
-                .arg(probe.path())
-                .output();
-            if done.is_ok_and(|output| output.status.success()) {
-                return Self::Tmpfs(way);
-            }
-        }
-        Self::FileLimit
+        namespace("-t tmpfs -o size=1m none").map_or(Self::FileLimit, Self::Tmpfs)
     }
 
     /// Starts a vault that [`Full::fill`] can fill.
@@ -61,7 +63,7 @@ impl Full {
                 let mut wrapper: Vec<&str> = way.to_vec();
                 wrapper.extend(["sh", "-c", &script, "sh", &at, &from]);
                 let config = small.join("leadvault.toml");
-                vault.up_inside(&wrapper, &config);
+                vault.up_inside(&wrapper, &config).expect("the server becomes ready");
                 // The namespace of the server, seen from here.
                 let root = PathBuf::from(format!("/proc/{}/root", vault.pid().as_raw_pid()));
                 vault.lies_at(root.join(small.strip_prefix("/").expect("an absolute path")));

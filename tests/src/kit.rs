@@ -183,11 +183,18 @@ impl Vault {
     }
 
     /// Starts the server behind a program that becomes it, with a configuration of its own.
-    pub fn up_inside(&mut self, wrapper: &[&str], config: &Path) {
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_inside(
+        &mut self,
+        wrapper: &[&str],
+        config: &Path,
+    ) -> Result<(), (Option<i32>, String)> {
         let (program, args) = wrapper.split_first().expect("a program");
         let mut command = Command::new(program);
         command.args(args).arg(binary()).arg("serve").arg("--config").arg(config);
-        self.up_by(command).expect("the server becomes ready");
+        self.up_by(command)
     }
 
     /// Starts the server by a command.

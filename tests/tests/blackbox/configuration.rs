@@ -4,7 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use leadvault_tests::kit::{Vault, run};
+use leadvault_tests::fault::namespace;
+use leadvault_tests::kit::{Caller, Vault, run};
 use rustix::process::Signal;
 
 /// A text that must never be shown.
@@ -171,6 +172,39 @@ fn each_refusal_to_start_has_its_code() {
     assert_refused(&mut vault, 3, "slot_behind_log");
     std::fs::rename(&aside, &slot).expect("moved back");
     vault.up();
+}
+
+#[test]
+fn a_filesystem_that_keeps_old_bytes_is_refused_until_it_is_accepted() {
+    let Some(way) = namespace("-t tmpfs none") else {
+        eprintln!("skipped: no mount namespaces here");
+        return;
+    };
+    let mut vault = Vault::init();
+    let (over, lower) = (vault.beside("over"), vault.beside("lower"));
+    for dir in [&over, &lower] {
+        std::fs::create_dir(dir).expect("a directory");
+    }
+    // Upper and work directory lie on a tmpfs: an overlay cannot lie on an overlay, as in a container.
+    let script = "mount -t tmpfs none \"$2\" && mkdir \"$2/l\" \"$2/u\" \"$2/w\" && \
+                  mount -t overlay -o lowerdir=\"$2/l\",upperdir=\"$2/u\",workdir=\"$2/w\" none \"$1\" && \
+                  cp -a \"$3\"/. \"$1\"/ && shift 3 && exec \"$@\"";
+    let [at, low, from] = [&over, &lower, &vault.data()].map(|path| path.display().to_string());
+    let mut wrapper: Vec<&str> = way.to_vec();
+    wrapper.extend(["sh", "-c", script, "sh", &at, &low, &from]);
+    let config = over.join("leadvault.toml");
+    vault.configure("allow_copy_on_write = true", "allow_copy_on_write = false");
+    let refused = vault.up_inside(&wrapper, &config).expect_err("it must not start");
+    if refused.1.contains("mount:") {
+        eprintln!("skipped: no overlay here");
+        return;
+    }
+    assert_eq!(refused.0, Some(3), "{}", refused.1);
+    assert!(refused.1.contains("slot_on_cow"), "{}", refused.1);
+    vault.configure("allow_copy_on_write = false", "allow_copy_on_write = true");
+    vault.up_inside(&wrapper, &config).expect("accepted, it starts");
+    let ready = Caller::nobody(&vault.url()).get("/readyz").expect(200);
+    assert_eq!(ready.body["level"], "E0", "and says what that means");
 }
 
 #[test]
