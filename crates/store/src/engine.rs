@@ -238,7 +238,11 @@ impl Engine {
     pub(crate) async fn fill_ballast(&self) {
         let ballast = Arc::clone(&self.ballast);
         // Without it the next look tries again.
-        let _ = blocking(move || Ok(ballast.refill())).await;
+        let refill = move || {
+            ballast.refill();
+            Ok(())
+        };
+        let _ = blocking(refill).await;
     }
 
     /// Whether the ballast is in place; without it a full disk also stops erasures.
