@@ -24,8 +24,8 @@ use crate::error::{Fault, Refusal};
 use crate::exit;
 use crate::room::{Control, Room};
 
-/// How often a call is decided again when the control state moves under it, before it gives up.
-const DECISIONS_MAX: usize = 3;
+/// How often a call is decided when the control state moves under it, before it gives up.
+const DECISIONS_MAX: usize = 16;
 
 /// An allowance, and what an entry under it says.
 #[derive(Debug)]
@@ -346,7 +346,9 @@ impl Cell {
         draft(call, self.clock().now(), operation, on, DecisionCode::Allow)
     }
 
-    /// Runs a use case; where the control state moved under it, reloads and runs it again.
+    /// Runs a use case; where the control state moved under it, reloads and runs it again. Calls that were
+    /// overtaken go one after the other, so that a crowd of them (each exit writes its own instruction) does
+    /// not keep overtaking itself.
     ///
     /// # Errors
     /// What the use case returned; [`Fault::Overloaded`] when it kept moving.
@@ -355,9 +357,15 @@ impl Cell {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, Refusal>>,
     {
-        for _ in 0..DECISIONS_MAX {
+        match attempt().await {
+            Err(refusal) if refusal.fault == Fault::Stale => {}
+            other => return other,
+        }
+        let _alone = room.overtaken.lock().await;
+        for _ in 1..DECISIONS_MAX {
+            self.reload(room).await?;
             match attempt().await {
-                Err(refusal) if refusal.fault == Fault::Stale => self.reload(room).await?,
+                Err(refusal) if refusal.fault == Fault::Stale => {}
                 other => return other,
             }
         }

@@ -120,6 +120,8 @@ pub(crate) struct Room {
     pub(crate) unwraps_told: AtomicU64,
     /// What was denied in the running second.
     pub(crate) denials: Arc<Denials>,
+    /// Taken by calls that are decided again: [`Cell::settled`].
+    pub(crate) overtaken: tokio::sync::Mutex<()>,
     control: ArcSwap<Control>,
     calls: Mutex<HashMap<InstructionId, HourCount>>,
     imports: Mutex<KnownImports>,
@@ -149,6 +151,7 @@ impl Room {
             released: AtomicU64::new(0),
             unwraps_told: AtomicU64::new(0),
             denials: Arc::default(),
+            overtaken: tokio::sync::Mutex::new(()),
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),
             imports: Mutex::new(KnownImports::new()),

@@ -112,10 +112,17 @@ async fn run(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) -> Resu
         let Err(refusal) = attempt(cell, room, operation).await else { return Ok(()) };
         let again = matches!(
             refusal.fault,
-            Fault::ExportStale | Fault::Overloaded | Fault::NotReady | Fault::JournalUnwritable
+            Fault::ExportStale
+                | Fault::Overloaded
+                | Fault::Stale
+                | Fault::NotReady
+                | Fault::JournalUnwritable
         );
         if !again {
             return Err(refusal);
+        }
+        if refusal.fault == Fault::Stale {
+            cell.reload(room).await?;
         }
         tokio::time::sleep(pause).await;
         pause = PAUSE_MAX.min(pause * 2);
