@@ -22,6 +22,7 @@ use crate::data_store::DataStore;
 use crate::error::{StoreError, is_full};
 use crate::fail_point::Steps;
 use crate::journal::{self, Chunk, End};
+use crate::stage::StageTransaction;
 use crate::write::{Conflict, Outcome, Ran, Spot, Write};
 
 type Operation = Op<Write>;
@@ -53,10 +54,11 @@ struct Placed {
 }
 
 /// A log as the transaction finds it.
-struct Start {
+struct Start<'a> {
     log: TenantNo,
     control: Option<ControlRow>,
     end: Option<End>,
+    stage: &'a StageTransaction<'a>,
 }
 
 /// One log of a transaction.
@@ -152,11 +154,12 @@ impl DataStore {
         let mut held = self.engine().writer().await?;
         let mut transaction = held.begin().await?;
         self.steps().reached("commit.1.begun");
+        let stage = StageTransaction::new(self.stage());
         let mut known = journal::find_logs(&mut transaction, by_log.keys().copied()).await?;
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
             let (control, end) = known.remove(&log).unzip();
-            let start = Start { log, control, end: end.flatten() };
+            let start = Start { log, control, end: end.flatten(), stage: &stage };
             let part =
                 run_log(&mut transaction, self.steps(), start, ops, undone, &mut results).await?;
             parts.extend(part);
@@ -164,6 +167,8 @@ impl DataStore {
         self.steps().reached("commit.3.chunk");
         transaction.commit().await.map_err(|error| commit_failed(&error))?;
         self.steps().reached("commit.4.committed");
+        drop(held);
+        self.keeper().committed();
         Ok(acknowledge(parts, results))
     }
 }
@@ -176,12 +181,12 @@ fn commit_failed(error: &sqlx::Error) -> Halt {
 async fn run_log<'a>(
     connection: &mut SqliteConnection,
     steps: &Steps,
-    start: Start,
+    start: Start<'a>,
     ops: impl Iterator<Item = (usize, &'a Operation)> + Send,
     undone: &BTreeMap<usize, Conflict>,
     results: &mut [OpResult<Outcome>],
 ) -> Result<Option<LogPart>, Halt> {
-    let Start { log, mut control, end } = start;
+    let Start { log, mut control, end, stage } = start;
     let mut chunk = Chunk::default();
     let mut placed = Vec::new();
     for (at, op) in ops {
@@ -198,7 +203,7 @@ async fn run_log<'a>(
             _ => {}
         }
         let index = end.map_or(0, End::size) + stored_index(placed.len())?;
-        let spot = Spot { tenant: log, index: Some(index) };
+        let spot = Spot { tenant: log, index: Some(index), stage };
         let outcome = match (&op.write, undone.get(&at)) {
             (None, _) => None,
             (Some(_), Some(conflict)) => Some(Outcome::Conflict(conflict.clone())),

@@ -1,6 +1,7 @@
 //! The data store of a cell: `data.db`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use leadvault_keys::FailPoint;
 use sqlx::migrate::Migrator;
@@ -8,31 +9,52 @@ use sqlx::migrate::Migrator;
 use crate::engine::{Engine, StoreOptions};
 use crate::error::Result;
 use crate::fail_point::Steps;
+use crate::keeper::{Keeper, merge_next};
+use crate::stage::StageCache;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/data");
 
 /// Rows of tenants, and the journal. Sees sealed bytes, tags and numbers; never a key, never plaintext.
 #[derive(Debug)]
 pub struct DataStore {
-    engine: Engine,
+    engine: Arc<Engine>,
+    stage: Arc<StageCache>,
+    keeper: Keeper,
     files: PathBuf,
     steps: Steps,
 }
 
 impl DataStore {
-    /// Opens or makes the data store at `path`; sealed objects go to `files/` beside it.
+    /// Opens or makes the data store at `path`; sealed objects go to `files/` beside it. Runs on the
+    /// current tokio runtime, where it keeps a task.
     ///
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<Self> {
-        let engine = Engine::open(path, &MIGRATIONS, options).await?;
-        Ok(Self { engine, files: path.with_file_name("files"), steps: Steps::default() })
+        let engine = Arc::new(Engine::open(path, &MIGRATIONS, options).await?);
+        let stage = Arc::new(StageCache::default());
+        let keeper = Keeper::start(Arc::clone(&engine), Arc::clone(&stage));
+        Ok(Self {
+            engine,
+            stage,
+            keeper,
+            files: path.with_file_name("files"),
+            steps: Steps::default(),
+        })
     }
 
     /// With a listener at each step `commit.…` of [`crate::fail_point::FAIL_POINTS`].
     #[must_use]
     pub fn with_fail_points(mut self, fail_point: FailPoint) -> Self {
         self.steps = Steps::new(fail_point);
+        self
+    }
+
+    /// With nothing done behind the callers: staged tags stay where they are until
+    /// [`DataStore::merge_staged`] is called. For tests that go step by step.
+    #[must_use]
+    pub fn without_keeper(mut self) -> Self {
+        self.keeper = Keeper::idle();
         self
     }
 
@@ -50,8 +72,10 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn look(path: &Path) -> Result<Self> {
-        let engine = Engine::look(path, &MIGRATIONS).await?;
-        Ok(Self { engine, files: path.with_file_name("files"), steps: Steps::default() })
+        let engine = Arc::new(Engine::look(path, &MIGRATIONS).await?);
+        let (stage, keeper) = (Arc::default(), Keeper::idle());
+        let (files, steps) = (path.with_file_name("files"), Steps::default());
+        Ok(Self { engine, stage, keeper, files, steps })
     }
 
     /// Whether every page of the database and every index holds together.
@@ -60,6 +84,15 @@ impl DataStore {
     /// [`crate::StoreError`] where it cannot even be read.
     pub async fn is_sound(&self) -> Result<bool> {
         self.engine.is_sound().await
+    }
+
+    /// Moves at most `rows` staged tags of a tenant into their tables, as the keeper does by itself; returns
+    /// whether anything was left to do before. For whoever wants it done now: call it until it is false.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn merge_staged(&self, rows: usize) -> Result<bool> {
+        merge_next(&self.engine, &self.stage, |_| true, |_| rows).await.map(|left| left.is_none())
     }
 
     /// Whether the space kept for a full disk is in place.
@@ -74,6 +107,7 @@ impl DataStore {
 
     /// Closes every connection.
     pub async fn close(&self) {
+        self.keeper.stop();
         self.engine.close().await;
     }
 
@@ -83,6 +117,14 @@ impl DataStore {
 
     pub(crate) fn steps(&self) -> &Steps {
         &self.steps
+    }
+
+    pub(crate) fn stage(&self) -> &StageCache {
+        &self.stage
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     pub(crate) fn files(&self) -> &Path {

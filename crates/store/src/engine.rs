@@ -36,9 +36,16 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader, negative = KiB.
 const READER_CACHE: &str = "-8192";
-/// Pages in the write-ahead log before a commit copies them back: 64 MiB, so that a page of an index that
-/// many slices of an import touch is copied once. A quarter of it costs an import half of its speed.
-const CHECKPOINT_PAGES: &str = "16000";
+/// Pages in the write-ahead log before a commit copies them back, which holds its writer for a quarter of a
+/// second. Where a keeper runs it comes first, so that this is met only if it cannot keep up.
+const CHECKPOINT_PAGES: &str = "40000";
+/// Pages in the write-ahead log before the keeper copies them back: 48 MiB, so that a page that many
+/// transactions touch is copied once.
+const CHECKPOINT_BEHIND_PAGES: i64 = 12_000;
+/// Pages that may be copied back while writers wait: a few milliseconds.
+const CHECKPOINT_HELD_PAGES: i64 = 1_000;
+/// Rounds of copying beside the writers, each shorter than the one before, until that few are left.
+const CHECKPOINT_ROUNDS: usize = 4;
 /// More than the number of statements of this crate: none is ever prepared twice by one connection.
 const STATEMENT_CACHE: usize = 512;
 /// Takes the write lock at once: a transaction that begins by reading could lose it later.
@@ -51,6 +58,10 @@ statements! {
     SCHEMA = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
     /// Says `ok`, or the first thing that is wrong.
     QUICK_CHECK = "PRAGMA quick_check(1)";
+    /// Copies what it can without waiting for anybody.
+    CHECKPOINT_BESIDE = "PRAGMA wal_checkpoint(PASSIVE)";
+    /// Copies nothing, and says how much there is.
+    CHECKPOINT_SIZE = "PRAGMA wal_checkpoint(NOOP)";
     /// Gives at most 1,000 free pages back, so that the call stays short.
     RECLAIM = "PRAGMA incremental_vacuum(1000)";
 }
@@ -79,6 +90,8 @@ pub(crate) struct Engine {
     writer: Mutex<Option<SqliteConnection>>,
     readers: SqlitePool,
     options: SqliteConnectOptions,
+    /// Moves the write-ahead log beside the writer; opened when it is first needed.
+    copier: Mutex<Option<SqliteConnection>>,
     suspect: AtomicBool,
     ballast: Arc<Ballast>,
 }
@@ -119,6 +132,7 @@ impl Engine {
             writer: Mutex::new(Some(writer)),
             readers,
             options,
+            copier: Mutex::new(None),
             suspect: AtomicBool::new(false),
             ballast,
         })
@@ -137,6 +151,7 @@ impl Engine {
             writer: Mutex::new(None),
             readers,
             options: reading(path),
+            copier: Mutex::new(None),
             suspect: AtomicBool::new(false),
             ballast: Arc::new(Ballast::open(path, 0)),
         })
@@ -167,6 +182,11 @@ impl Engine {
         let mut connection = self.reader().await?;
         let rows = question.fetch_all(&mut *connection).await?;
         rows.iter().map(decode).collect()
+    }
+
+    /// A reading transaction: everything in it is read as of its first statement.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.readers.begin().await?)
     }
 
     /// The writing connection, in order of arrival. After an outage it is a new one: the state of the old
@@ -218,6 +238,8 @@ impl Engine {
     /// Moves the write-ahead log into the database, cuts it, gives free pages back and makes the ballast
     /// again. Returns whether the log could be cut; a reader in its way is not an error.
     pub(crate) async fn checkpoint(&self) -> Result<bool> {
+        // While the copier is at work the log cannot be cut.
+        let _copier = self.copier.lock().await;
         let mut held = self.writer().await?;
         sqlx::query(RECLAIM).execute(&mut *held.0).await?;
         let (busy, _, _): (i64, i64, i64) =
@@ -245,6 +267,34 @@ impl Engine {
         let _ = blocking(refill).await;
     }
 
+    /// Moves a long write-ahead log into the database beside the writers, and makes them wait only for the
+    /// last few pages, after which the log begins anew.
+    pub(crate) async fn checkpoint_behind(&self) -> Result<()> {
+        let mut copier = self.copier.lock().await;
+        if copier.is_none() {
+            *copier = Some(self.options.connect().await?);
+        }
+        let Some(connection) = copier.as_mut() else { return Ok(()) };
+        let (_, pages, copied): (i64, i64, i64) =
+            sqlx::query_as(CHECKPOINT_SIZE).fetch_one(&mut *connection).await?;
+        if pages < CHECKPOINT_BEHIND_PAGES {
+            return Ok(());
+        }
+        let mut left = pages - copied;
+        for _ in 0..CHECKPOINT_ROUNDS {
+            if left <= CHECKPOINT_HELD_PAGES {
+                break;
+            }
+            sqlx::query(CHECKPOINT_BESIDE).execute(&mut *connection).await?;
+            let (_, pages, copied): (i64, i64, i64) =
+                sqlx::query_as(CHECKPOINT_SIZE).fetch_one(&mut *connection).await?;
+            left = pages - copied;
+        }
+        let _held = self.writer().await?;
+        sqlx::query(CHECKPOINT_BESIDE).execute(&mut *connection).await?;
+        Ok(())
+    }
+
     /// Whether the ballast is in place; without it a full disk also stops erasures.
     pub(crate) fn has_ballast(&self) -> bool {
         self.ballast.is_filled()
@@ -253,6 +303,12 @@ impl Engine {
     /// Closes every connection; the last one out moves the log into the database.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
+        let copier = self.copier.lock().await.take();
+        if let Some(copier) = copier
+            && copier.close().await.is_err()
+        {
+            tracing::warn!("a database was not closed cleanly");
+        }
         if let Some(writer) = self.writer.lock().await.take()
             && writer.close().await.is_err()
         {

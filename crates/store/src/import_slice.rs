@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::error::Result;
 use crate::lead_bulk::LeadSlice;
+use crate::stage::StageTransaction;
 use crate::write::{Conflict, Outcome};
 
 /// New leads of which none may be there already; [`Conflict::Exists`] where one is. Stands behind another
@@ -23,8 +24,9 @@ impl WholeSlice {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
-        match self.0.run(connection, tenant).await? {
+        match self.0.run(connection, tenant, stage).await? {
             Outcome::Slice(slice) if !slice.lost.is_empty() => {
                 Ok(Outcome::Conflict(Conflict::Exists))
             }

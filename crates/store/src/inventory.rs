@@ -32,8 +32,11 @@ const DATA: &[(&str, Statements)] = &[
     ("operation", crate::operation::STATEMENTS),
     ("principal", crate::principal::STATEMENTS),
     ("replay", crate::replay::STATEMENTS),
+    ("stage", crate::stage::STATEMENTS),
+    ("stage_merge", crate::stage_merge::STATEMENTS),
     ("suppression", crate::suppression::STATEMENTS),
     ("system_leaf", crate::system_leaf::STATEMENTS),
+    ("tag_row", crate::tag_row::STATEMENTS),
     ("tenant", crate::tenant::STATEMENTS),
 ];
 

@@ -11,7 +11,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use crate::cells::{Cells, stored, stored_len};
 use crate::error::{Result, StoreError};
 use crate::export_extent;
-use crate::lead_tags;
+use crate::lead_tags::{self, Emails};
+use crate::stage::StageTransaction;
 use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
 
@@ -33,7 +34,9 @@ macro_rules! insert_lead_row {
 pub(crate) use {insert_lead, insert_lead_row};
 
 statements! {
-    NEXT_ROW = "SELECT COALESCE(MAX(row_id), 0) + 1 FROM lead";
+    /// Never a row that a run has had: a stage goes by the order of lead rows, and outlives the leads.
+    NEXT_ROW = "SELECT MAX(COALESCE((SELECT MAX(row_id) FROM lead), 0), \
+                COALESCE((SELECT MAX(last_row) FROM lead_stage), 0)) + 1";
     INSERT = concat!(insert_lead!(), insert_lead_row!());
     INSERT_PART = "INSERT INTO lead_part (tenant_no, row_id, compartment, schema, revision, blob) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
@@ -297,13 +300,13 @@ impl InsertLead {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
         let lead = &self.lead;
         let dataset = lead.at.dataset;
         if lead.tags.dup_no == 0 {
-            let holder =
-                lead_tags::find_holder(connection, tenant, dataset, &lead.tags, &self.probes);
-            if let Some(holder) = holder.await? {
+            let wanted = Emails { dataset, tags: &lead.tags, probes: &self.probes, own: 0 };
+            if let Some(holder) = wanted.find_holder(connection, tenant, stage).await? {
                 return Ok(Outcome::Conflict(Conflict::Duplicate { lead: holder }));
             }
         }

@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteConnection;
 use crate::cells::{Cells, stored};
 use crate::error::Result;
 use crate::lead::{self, LeadTags, Part, TABLE, is_side};
-use crate::lead_tags::{self, Held};
+use crate::lead_tags::{self, Emails, Held};
+use crate::stage::StageTransaction;
 use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
 
@@ -108,6 +109,7 @@ impl UpdateLead {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
         let Some(current) = find_live(connection, tenant, self.id).await? else {
             return Ok(Outcome::Conflict(Conflict::Missing));
@@ -117,20 +119,14 @@ impl UpdateLead {
         }
         let held = current.held;
         if let Some(tags) = self.tags.as_ref().filter(|t| t.dup_no == 0) {
-            let holder = lead_tags::find_other_holder(
-                connection,
-                tenant,
-                held.dataset,
-                tags,
-                &self.probes,
-                held.row_id,
-            );
-            if let Some(lead) = holder.await? {
+            let wanted =
+                Emails { dataset: held.dataset, tags, probes: &self.probes, own: held.row_id };
+            if let Some(lead) = wanted.find_holder(connection, tenant, stage).await? {
                 return Ok(Outcome::Conflict(Conflict::Duplicate { lead }));
             }
         }
         if let Some(tags) = &self.tags {
-            lead_tags::delete(connection, tenant, held).await?;
+            lead_tags::delete_all(connection, tenant, stage, &[held]).await?;
             lead_tags::insert(connection, tenant, held.dataset, held.row_id, tags).await?;
         }
         self.update_row(connection, tenant, &current).await?;
@@ -250,12 +246,13 @@ impl TombstoneLead {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
         let Some(current) = find_live(connection, tenant, self.id).await? else {
             return Ok(Outcome::Conflict(Conflict::Missing));
         };
         let row_id = current.held.row_id;
-        lead_tags::delete(connection, tenant, current.held).await?;
+        lead_tags::delete_all(connection, tenant, stage, &[current.held]).await?;
         for statement in [DELETE_PARTS, TOMBSTONE] {
             let query = sqlx::query(statement).bind(i64::from(tenant.0)).bind(row_id);
             query.execute(&mut *connection).await?;
@@ -299,6 +296,7 @@ impl DeleteLeadRange {
         &self,
         connection: &mut SqliteConnection,
         tenant: TenantNo,
+        stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
         let rows = sqlx::query(RANGE)
             .bind(i64::from(tenant.0))
@@ -309,16 +307,17 @@ impl DeleteLeadRange {
             .bind(i64::from(RANGE_STEP_ROWS))
             .fetch_all(&mut *connection)
             .await?;
-        let mut count = 0;
-        for row in &rows {
-            let held = decode(row)?.held;
-            lead_tags::delete(connection, tenant, held).await?;
+        let mut rows: Vec<Held> =
+            rows.iter().map(|row| decode(row).map(|c| c.held)).collect::<Result<_>>()?;
+        rows.sort_unstable_by_key(|held| held.row_id);
+        lead_tags::delete_all(connection, tenant, stage, &rows).await?;
+        for held in &rows {
             for statement in [DELETE_PARTS, DELETE_ROW] {
                 let query = sqlx::query(statement).bind(i64::from(tenant.0)).bind(held.row_id);
                 query.execute(&mut *connection).await?;
             }
-            count += 1;
         }
+        let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         Ok(Outcome::Count(count))
     }
 }

@@ -4,9 +4,12 @@
 //! between two pages does not disturb.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
 use leadvault_domain::{Compartment, DatasetNo, Labels, LeadId, LeafAddress, LeafRange, TagKind};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Sqlite, Transaction};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
@@ -14,10 +17,11 @@ use crate::error::{Result, StoreError};
 use crate::lead::{self, LeadRow, Part, TABLE, lead_columns};
 use crate::lead_tags::json_array;
 use crate::scope::TenantScope;
+use crate::stage::{Stage, StageCache};
 use crate::statement::statements;
 
-/// A search by tag: first values and further ones. Pairs of dataset and tag come as a JSON array; the joins
-/// are written in the order in which they must run.
+/// A search by tag: first values, further ones, and rows that have one staged (?8). Pairs of dataset and tag
+/// come as a JSON array; the joins are written in the order in which they must run.
 macro_rules! by_tag {
     ($first:literal) => {
         concat!(
@@ -28,7 +32,7 @@ macro_rules! by_tag {
             " e WHERE e.tenant_no = ?1 AND e.dataset_no = j.value ->> 0 AND e.tag = j.value ->> 1 \
              UNION SELECT t.row_id FROM json_each(?2) j CROSS JOIN lead_tag t \
              WHERE t.tenant_no = ?1 AND t.dataset_no = j.value ->> 0 AND t.kind = ?3 \
-             AND t.tag = j.value ->> 1) h CROSS JOIN lead l \
+             AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each(?8)) h CROSS JOIN lead l \
              WHERE l.row_id = h.row_id AND +l.tenant_no = ?1 AND l.tombstone = 0 \
              AND (+l.dataset_no, +l.tree, +l.leaf) > (?4, ?5, ?6) \
              ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT ?7"
@@ -36,14 +40,17 @@ macro_rules! by_tag {
     };
 }
 
-/// Who has a tag of the kind `?4`: as a first value, which the head asks for, or in the side table.
+/// Who has a tag of the kind `?4`: as a first value, which the head asks for, in the side table, or staged
+/// (`?6`, pairs of tag and row).
 macro_rules! probe_tags {
     ($head:expr) => {
         concat!(
             $head,
             "SELECT j.value AS tag, l.lead FROM json_each(?3) j CROSS JOIN lead_tag t CROSS JOIN lead l \
              WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = ?4 AND t.tag = j.value \
-             AND l.row_id = t.row_id AND l.labels & ?5 = 0"
+             AND l.row_id = t.row_id AND l.labels & ?5 = 0 UNION ALL \
+             SELECT j.value ->> 0, l.lead FROM json_each(?6) j CROSS JOIN lead l \
+             WHERE l.row_id = j.value ->> 1 AND +l.tenant_no = ?1 AND l.labels & ?5 = 0"
         )
     };
 }
@@ -60,7 +67,8 @@ statements! {
     BY_DOMAIN = by_tag!("lead_domain");
     BY_OTHER = concat!("SELECT ", lead_columns!(), " FROM (SELECT t.row_id FROM json_each(?2) j \
         CROSS JOIN lead_tag t WHERE t.tenant_no = ?1 AND t.dataset_no = j.value ->> 0 \
-        AND t.kind = ?3 AND t.tag = j.value ->> 1) h CROSS JOIN lead l \
+        AND t.kind = ?3 AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each(?8)) h \
+        CROSS JOIN lead l \
         WHERE l.row_id = h.row_id AND +l.tenant_no = ?1 AND l.tombstone = 0 \
         AND (+l.dataset_no, +l.tree, +l.leaf) > (?4, ?5, ?6) \
         ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT ?7");
@@ -162,6 +170,12 @@ impl DataStore {
             _ => BY_OTHER,
         };
         let (dataset, tree, leaf) = behind(after);
+        let (mut held, staged) = self
+            .look_up(scope, |stage| {
+                let rows = tags.iter().flat_map(|t| stage.find_kind(kind, t.dataset, t.tag));
+                rows.map(|row| row.row_id).collect::<Vec<_>>()
+            })
+            .await?;
         let query = sqlx::query(statement)
             .bind(scope.no())
             .bind(json_pairs(tags))
@@ -169,8 +183,9 @@ impl DataStore {
             .bind(dataset)
             .bind(tree)
             .bind(leaf)
-            .bind(i64::from(limit.min(PAGE_ROWS_MAX)));
-        self.list(scope, query).await
+            .bind(i64::from(limit.min(PAGE_ROWS_MAX)))
+            .bind(json_array(staged));
+        list(&mut held, scope, query).await
     }
 
     /// Live leads of a dataset, or of all, in leaf order behind `after`.
@@ -313,17 +328,24 @@ impl DataStore {
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<i64>> {
-        let mut connection = self.engine().reader().await?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut held, staged) =
+            self.look_up(scope, |stage| stage.emails(dataset, after, most)).await?;
         let before_all = (i64::MIN, -1_i64);
         let (tag, dup_no) = after.map_or(before_all, |tag| (tag, i64::from(u32::MAX)));
-        Ok(sqlx::query_scalar(LIST_EMAIL_TAGS)
+        let mut tags: Vec<i64> = sqlx::query_scalar(LIST_EMAIL_TAGS)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
             .bind(tag)
             .bind(dup_no)
             .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await?)
+            .fetch_all(&mut *held)
+            .await?;
+        // Both are the lowest of their place, so the lowest of both are the lowest of all.
+        tags.extend(staged);
+        tags.sort_unstable();
+        tags.truncate(most);
+        Ok(tags)
     }
 
     /// Who has these e-mails, phones or other values, as first or further one: tag and lead, in no order.
@@ -347,14 +369,21 @@ impl DataStore {
             TagKind::PHONE => PROBE_PHONES,
             _ => PROBE_OTHERS,
         };
-        let mut connection = self.engine().reader().await?;
+        let (mut held, staged) = self
+            .look_up(scope, |stage| {
+                let rows = tags.iter().flat_map(|tag| stage.find_kind(kind, dataset, *tag));
+                rows.map(|row| (row.tag, row.row_id)).collect::<Vec<_>>()
+            })
+            .await?;
+        let pairs = staged.iter().map(|(tag, row)| json_array([*tag, *row]));
         let rows = sqlx::query(statement)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
             .bind(json_array(tags.iter().copied()))
             .bind(i64::from(kind.0))
             .bind(without.bits())
-            .fetch_all(&mut *connection)
+            .bind(format!("[{}]", pairs.collect::<Vec<_>>().join(",")))
+            .fetch_all(&mut *held)
             .await?;
         let decode = |row: &SqliteRow| {
             let cells = Cells::new(TABLE, row);
@@ -364,12 +393,67 @@ impl DataStore {
     }
 
     async fn list(&self, scope: TenantScope, query: lead::Query<'_>) -> Result<Vec<LeadRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = query.fetch_all(&mut *connection).await?;
-        let mut leads = rows.iter().map(lead::decode).collect::<Result<Vec<_>>>()?;
-        add_parts(&mut connection, scope, &mut leads).await?;
-        Ok(leads)
+        list(&mut *self.engine().reader().await?, scope, query).await
     }
+
+    /// A reading connection, and what a look at the stage of the tenant gives. Where anything is staged both
+    /// are of one snapshot: a tag that moves on meanwhile is seen in one of the two places.
+    async fn look_up<R: Default + Send>(
+        &self,
+        scope: TenantScope,
+        look: impl Fn(&Stage) -> R + Send + Sync,
+    ) -> Result<(Reading, R)> {
+        let mut connection = self.engine().reader().await?;
+        if StageCache::is_empty(&mut connection, scope.0).await? {
+            return Ok((Reading::Connection(connection), R::default()));
+        }
+        drop(connection);
+        loop {
+            let mut snapshot = self.engine().snapshot().await?;
+            if let Some(found) = self.stage().look(&mut snapshot, scope.0, &look).await? {
+                return Ok((Reading::Snapshot(snapshot), found));
+            }
+            // Memory is newer than this snapshot: the next one is newer still.
+            snapshot.rollback().await?;
+        }
+    }
+}
+
+/// A connection that reads, in a transaction or not.
+enum Reading {
+    Connection(PoolConnection<Sqlite>),
+    Snapshot(Transaction<'static, Sqlite>),
+}
+
+impl Deref for Reading {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            Self::Connection(connection) => connection,
+            Self::Snapshot(transaction) => transaction,
+        }
+    }
+}
+
+impl DerefMut for Reading {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Connection(connection) => connection,
+            Self::Snapshot(transaction) => transaction,
+        }
+    }
+}
+
+async fn list(
+    connection: &mut SqliteConnection,
+    scope: TenantScope,
+    query: lead::Query<'_>,
+) -> Result<Vec<LeadRow>> {
+    let rows = query.fetch_all(&mut *connection).await?;
+    let mut leads = rows.iter().map(lead::decode).collect::<Result<Vec<_>>>()?;
+    add_parts(connection, scope, &mut leads).await?;
+    Ok(leads)
 }
 
 /// Adds the compartments that have rows of their own, where there are any.

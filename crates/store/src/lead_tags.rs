@@ -9,7 +9,9 @@ use sqlx::sqlite::SqliteConnection;
 use crate::cells::Cells;
 use crate::error::{Result, StoreError};
 use crate::lead::{LeadTags, TABLE};
+use crate::stage::StageTransaction;
 use crate::statement::statements;
+use crate::tag_row::TagTable;
 
 statements! {
     INSERT_EMAIL = "INSERT INTO lead_email (tenant_no, dataset_no, tag, dup_no, row_id) \
@@ -27,14 +29,14 @@ statements! {
     DELETE_DOMAIN = "DELETE FROM lead_domain WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
                      AND row_id = ?4";
     DELETE_MORE = "DELETE FROM lead_tag WHERE tenant_no = ?1 AND row_id = ?2";
-    /// Who has one of these e-mails, as its first or as a further one.
+    /// Who has one of these e-mails, as its first or as a further one; ?5 = rows that have it staged.
     FIND_HOLDER = "SELECT l.lead FROM (\
                    SELECT e.row_id FROM json_each(?3) j CROSS JOIN lead_email e \
                    WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 AND e.tag = j.value \
                    UNION ALL \
                    SELECT t.row_id FROM json_each(?3) j CROSS JOIN lead_tag t \
-                   WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = 1 AND t.tag = j.value\
-                   ) h CROSS JOIN lead l \
+                   WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = 1 AND t.tag = j.value \
+                   UNION ALL SELECT value FROM json_each(?5)) h CROSS JOIN lead l \
                    WHERE l.row_id = h.row_id AND l.row_id <> ?4 AND +l.tenant_no = ?1 LIMIT 1";
 }
 
@@ -62,40 +64,53 @@ pub(crate) fn json_array(numbers: impl IntoIterator<Item = i64>) -> String {
     text
 }
 
-/// The live lead that has one of the e-mails of `tags`, or one of `probes`.
-pub(crate) async fn find_holder(
-    connection: &mut SqliteConnection,
-    tenant: TenantNo,
-    dataset: DatasetNo,
-    tags: &LeadTags,
-    probes: &[i64],
-) -> Result<Option<LeadId>> {
-    find_other_holder(connection, tenant, dataset, tags, probes, 0).await
+/// E-mails that must be free in a dataset: those of a lead, and `probes`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Emails<'a> {
+    pub(crate) dataset: DatasetNo,
+    pub(crate) tags: &'a LeadTags,
+    pub(crate) probes: &'a [i64],
+    /// The row that may have them; 0 = none.
+    pub(crate) own: i64,
 }
 
-/// As [`find_holder`], leaving out the row `own`.
-pub(crate) async fn find_other_holder(
-    connection: &mut SqliteConnection,
-    tenant: TenantNo,
-    dataset: DatasetNo,
-    tags: &LeadTags,
-    probes: &[i64],
-    own: i64,
-) -> Result<Option<LeadId>> {
-    let further = tags.more.iter().filter(|(kind, _)| *kind == TagKind::EMAIL).map(|(_, tag)| *tag);
-    let wanted: Vec<i64> =
-        tags.email.into_iter().chain(further).chain(probes.iter().copied()).collect();
-    if wanted.is_empty() {
-        return Ok(None);
+impl Emails<'_> {
+    /// A live lead that has one of them, staged or in the tables.
+    pub(crate) async fn find_holder(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: TenantNo,
+        stage: &StageTransaction<'_>,
+    ) -> Result<Option<LeadId>> {
+        let more = self.tags.more.iter().filter(|(kind, _)| *kind == TagKind::EMAIL);
+        let wanted: Vec<i64> = self
+            .tags
+            .email
+            .into_iter()
+            .chain(more.map(|(_, tag)| *tag))
+            .chain(self.probes.iter().copied())
+            .collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let values: Vec<_> = wanted
+            .iter()
+            .flat_map(|tag| {
+                let (dataset, kind) = (self.dataset.0, TagKind::EMAIL.0);
+                [(TagTable::Email, dataset, 0, *tag), (TagTable::More, dataset, kind, *tag)]
+            })
+            .collect();
+        let staged = stage.find(connection, tenant, &values).await?;
+        let row = sqlx::query(FIND_HOLDER)
+            .bind(i64::from(tenant.0))
+            .bind(i64::from(self.dataset.0))
+            .bind(json_array(wanted))
+            .bind(self.own)
+            .bind(json_array(staged.iter().map(|row| row.row_id)))
+            .fetch_optional(connection)
+            .await?;
+        row.map(|row| Cells::new(TABLE, &row).bytes("lead").map(LeadId::from_bytes)).transpose()
     }
-    let row = sqlx::query(FIND_HOLDER)
-        .bind(i64::from(tenant.0))
-        .bind(i64::from(dataset.0))
-        .bind(json_array(wanted))
-        .bind(own)
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| Cells::new(TABLE, &row).bytes("lead").map(LeadId::from_bytes)).transpose()
 }
 
 /// Puts the tags of a new or changed row in. The caller has probed: a taken e-mail is an error here.
@@ -135,12 +150,24 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Takes the tags of a row out.
-pub(crate) async fn delete(
+/// Takes the tags of rows out, staged or not. The rows ascend.
+pub(crate) async fn delete_all(
     connection: &mut SqliteConnection,
     tenant: TenantNo,
-    held: Held,
+    stage: &StageTransaction<'_>,
+    rows: &[Held],
 ) -> Result<()> {
+    let ids: Vec<i64> = rows.iter().map(|held| held.row_id).collect();
+    let staged = stage.remove(connection, tenant, &ids).await?;
+    for held in rows {
+        let email = held.email.filter(|_| !staged.contains(&held.row_id));
+        delete(connection, tenant, Held { email, ..*held }).await?;
+    }
+    Ok(())
+}
+
+/// Takes the tags of a row out of the tables.
+async fn delete(connection: &mut SqliteConnection, tenant: TenantNo, held: Held) -> Result<()> {
     let (tenant, dataset) = (i64::from(tenant.0), i64::from(held.dataset.0));
     if let Some(tag) = held.email {
         let done = sqlx::query(DELETE_EMAIL)

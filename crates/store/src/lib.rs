@@ -2,7 +2,8 @@
 //!
 //! - [`DataStore`] (`data.db`): one file per noun, each with its row struct, its statements, its reads as
 //!   methods of the store, and its changes as [`Write`]s. It implements [`leadvault_ledger::AppendChunks`]:
-//!   a write and its entry commit together.
+//!   a write and its entry commit together. Behind its callers a keeper merges staged tags and moves the
+//!   write-ahead log.
 //! - [`KeyStore`] (`keys.db`): implements [`leadvault_keys::KeyBlobs`].
 //! - [`LogFiles`] (`log/`), [`ObjectFiles`] (`files/`): what lies in files.
 //!
@@ -37,6 +38,7 @@ mod instruction;
 #[cfg(test)]
 mod inventory;
 mod journal;
+mod keeper;
 mod key_blobs;
 mod key_rows;
 mod key_store;
@@ -56,9 +58,12 @@ mod principal;
 mod replay;
 mod scope;
 mod sealed;
+mod stage;
+mod stage_merge;
 mod statement;
 mod suppression;
 mod system_leaf;
+mod tag_row;
 mod tenant;
 mod words;
 mod write;

@@ -37,6 +37,14 @@ statements! {
               (SELECT tenant_no, dataset_no, tag, row_id FROM lead_domain WHERE tenant_no = ?1 LIMIT ?2)";
     DELETE_TAGS = "DELETE FROM lead_tag WHERE (tenant_no, dataset_no, kind, tag, row_id) IN \
               (SELECT tenant_no, dataset_no, kind, tag, row_id FROM lead_tag WHERE tenant_no = ?1 LIMIT ?2)";
+    /// A run has as many bytes as hundreds of rows of the other tables.
+    DELETE_RUNS = "DELETE FROM lead_run WHERE (tenant_no, first_row) IN \
+              (SELECT tenant_no, first_row FROM lead_run WHERE tenant_no = ?1 LIMIT MIN(?2, 4))";
+    /// The row stays, so that its generation only rises; no run is behind the last lead row there can be.
+    /// ?2 is a number of rows, as in the statements around it.
+    EMPTY_STAGE = "UPDATE lead_stage SET generation = generation + 1, \
+                   floor_row = 9223372036854775807, through_row = 0, cursor = NULL, staged = 0 \
+                   WHERE tenant_no = ?1 AND floor_row < 9223372036854775807 AND ?2 > 0";
     DELETE_SUPPRESSION = "DELETE FROM suppression WHERE (tenant_no, tag) IN \
               (SELECT tenant_no, tag FROM suppression WHERE tenant_no = ?1 LIMIT ?2)";
     DELETE_REPLAYS = "DELETE FROM replay WHERE (tenant_no, key_hmac) IN \
@@ -64,6 +72,8 @@ const SHREDDED: &[&str] = &[
     DELETE_PHONES,
     DELETE_DOMAINS,
     DELETE_TAGS,
+    DELETE_RUNS,
+    EMPTY_STAGE,
     DELETE_SUPPRESSION,
     DELETE_REPLAYS,
     DELETE_FAILURES,

@@ -9,7 +9,8 @@
 //! - a write that reports a [`Conflict`] has changed nothing.
 //! - it may run more than once: only rows, no clock, no randomness, nothing outside the transaction.
 //!
-//! A write that stores the index of its own entry takes it as a third parameter and is listed as `indexed`.
+//! A write that stores the index of its own entry takes it as a third parameter and is listed as `indexed`;
+//! one that reads or changes tags takes the transaction's stage and is listed as `staged`.
 //!
 //! Adding one: a public struct with `pub(crate) async fn run(&self, &mut SqliteConnection, TenantNo)
 //! -> Result<Outcome>` in the file of its noun, and its name in the list below.
@@ -20,6 +21,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::data_store::DataStore;
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
+use crate::stage::StageTransaction;
 use crate::{
     api_key, certificate, control, dataset, erase, export, export_part, import, import_failure,
     instruction, journal, lead, lead_bulk, lead_change, log_tree, log_upkeep, notice, operation,
@@ -36,7 +38,10 @@ macro_rules! writes {
     (@run $write:ident $connection:ident $spot:ident indexed) => {
         Box::pin($write.run($connection, $spot.tenant, $spot.index)).await
     };
-    ($($name:ident = $place:path $(, $indexed:ident)?;)+) => {
+    (@run $write:ident $connection:ident $spot:ident staged) => {
+        Box::pin($write.run($connection, $spot.tenant, $spot.stage)).await
+    };
+    ($($name:ident = $place:path $(, $needs:ident)?;)+) => {
         /// One change of rows, or several that stand or fall together.
         #[derive(Debug, Clone)]
         #[non_exhaustive]
@@ -54,11 +59,11 @@ macro_rules! writes {
             async fn run_one(
                 &self,
                 connection: &mut SqliteConnection,
-                spot: Spot,
+                spot: Spot<'_>,
             ) -> Result<Outcome> {
                 match self {
                     Self::Several(_) => Err(StoreError::OutOfRange),
-                    $(Self::$name(write) => writes!(@run write connection spot $($indexed)?),)+
+                    $(Self::$name(write) => writes!(@run write connection spot $($needs)?),)+
                 }
             }
         }
@@ -86,14 +91,14 @@ writes! {
     InsertCertificate = certificate::InsertCertificate, indexed;
     CompleteCertificate = certificate::CompleteCertificate, indexed;
     IssueCertificate = certificate::IssueCertificate;
-    InsertLead = lead::InsertLead;
-    LeadSlice = lead_bulk::LeadSlice;
-    WholeSlice = crate::import_slice::WholeSlice;
-    UpdateLead = lead_change::UpdateLead;
+    InsertLead = lead::InsertLead, staged;
+    LeadSlice = lead_bulk::LeadSlice, staged;
+    WholeSlice = crate::import_slice::WholeSlice, staged;
+    UpdateLead = lead_change::UpdateLead, staged;
     UpdateLabels = lead_change::UpdateLabels;
-    TombstoneLead = lead_change::TombstoneLead;
+    TombstoneLead = lead_change::TombstoneLead, staged;
     DeleteLead = lead_change::DeleteLead;
-    DeleteLeadRange = lead_change::DeleteLeadRange;
+    DeleteLeadRange = lead_change::DeleteLeadRange, staged;
     InsertImport = import::InsertImport;
     UpdateImport = import::UpdateImport;
     StepImport = import::StepImport;
@@ -179,11 +184,13 @@ impl Outcome {
 
 /// Where a write runs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot {
+pub(crate) struct Spot<'a> {
     /// Whose rows.
     pub(crate) tenant: TenantNo,
     /// Index its entry gets, where it carries one.
     pub(crate) index: Option<u64>,
+    /// The stage as the transaction sees it.
+    pub(crate) stage: &'a StageTransaction<'a>,
 }
 
 /// What became of a write inside a transaction.
@@ -197,7 +204,11 @@ pub(crate) enum Ran {
 
 impl Write {
     /// Runs the write. Nothing of it stays if the transaction is rolled back.
-    pub(crate) async fn run(&self, connection: &mut SqliteConnection, spot: Spot) -> Result<Ran> {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        spot: Spot<'_>,
+    ) -> Result<Ran> {
         let Self::Several(parts) = self else {
             return self.run_one(connection, spot).await.map(Ran::Clean);
         };
@@ -268,10 +279,13 @@ impl DataStore {
     async fn apply_once(&self, scope: TenantScope, write: &Write) -> Result<Outcome> {
         let mut held = self.engine().writer().await?;
         let mut transaction = held.begin().await?;
-        let spot = Spot { tenant: scope.0, index: None };
+        let stage = StageTransaction::new(self.stage());
+        let spot = Spot { tenant: scope.0, index: None, stage: &stage };
         match write.run(&mut transaction, spot).await? {
             Ran::Clean(outcome) => {
                 transaction.commit().await?;
+                drop(held);
+                self.keeper().committed();
                 Ok(outcome)
             }
             Ran::Undo(conflict) => {

@@ -16,7 +16,21 @@ use leadvault_store::{
 pub(crate) struct TestCell {
     pub(crate) data: DataStore,
     pub(crate) keys: KeyStore,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+impl TestCell {
+    /// The same stores, opened again: what a process finds after a crash.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self { data, keys, dir } = self;
+        drop((data, keys));
+        open_in(dir).await
+    }
+
+    /// The data store's file, and the log of writes beside it.
+    pub(crate) fn files(&self) -> [PathBuf; 2] {
+        ["data.db", "data.db-wal"].map(|name| self.dir.path().join(name))
+    }
 }
 
 /// No ballast: a test writes little.
@@ -28,11 +42,14 @@ pub(crate) const DATASET: DatasetNo = DatasetNo(1);
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_795_424_430_000_000);
 
 pub(crate) async fn open_sqlite() -> TestCell {
-    let dir = tempfile::tempdir().unwrap();
+    open_in(tempfile::tempdir().unwrap()).await
+}
+
+async fn open_in(dir: tempfile::TempDir) -> TestCell {
     let path = |name: &str| -> PathBuf { dir.path().join(name) };
-    let data = DataStore::open(&path("data.db"), SMALL).await.unwrap();
+    let data = DataStore::open(&path("data.db"), SMALL).await.unwrap().without_keeper();
     let keys = KeyStore::open(&path("keys.db"), SMALL).await.unwrap();
-    TestCell { data, keys, _dir: dir }
+    TestCell { data, keys, dir }
 }
 
 /// 16 bytes that say what they are.

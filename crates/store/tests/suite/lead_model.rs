@@ -1,6 +1,6 @@
 //! Leads and tags against a model: a map from id to what should be found.
 //!
-//! Random inserts, slices, changes, tombstones and removals run on both; after each the outcome must be the
+//! Random inserts, slices, changes, tombstones, removals and steps of merging run on both; after each the outcome must be the
 //! model's, and at the end every lookup must be.
 
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ enum Action {
     Tombstone { which: usize },
     Remove { which: usize },
     RemoveRange { first: u32, len: u32 },
+    Merge { rows: usize },
 }
 
 #[derive(Debug, Clone)]
@@ -68,11 +69,12 @@ fn action() -> impl Strategy<Value = Action> {
     let which = || 0..40_usize;
     prop_oneof![
         4 => tags().prop_map(Action::Insert),
-        2 => prop::collection::vec(tags(), 0..6).prop_map(Action::Slice),
+        4 => prop::collection::vec(tags(), 0..6).prop_map(Action::Slice),
         3 => (which(), tags()).prop_map(|(which, tags)| Action::Change { which, tags }),
         3 => which().prop_map(|which| Action::Tombstone { which }),
         2 => which().prop_map(|which| Action::Remove { which }),
         1 => (0..40_u32, 0..6_u32).prop_map(|(first, len)| Action::RemoveRange { first, len }),
+        3 => (1..12_usize).prop_map(|rows| Action::Merge { rows }),
     ]
 }
 
@@ -149,6 +151,8 @@ async fn step(data: &DataStore, scope: TenantScope, model: &mut Model, action: &
             }
         }
         Action::Slice(rows) => slice(data, scope, model, rows).await,
+        // Nobody notices.
+        Action::Merge { rows } => drop(data.merge_staged(*rows).await.unwrap()),
         Action::Change { which, tags } => {
             let id = lead_id(*which as u64);
             let Some(held) = model.leads.get(&id).filter(|h| h.live).cloned() else {

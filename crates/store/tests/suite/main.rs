@@ -16,4 +16,5 @@ mod kit;
 mod lead;
 mod lead_model;
 mod slice;
+mod stage;
 mod work;
