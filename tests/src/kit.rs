@@ -7,6 +7,7 @@
     reason = "a kit of tests: what is unexpected fails the test"
 )]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,6 +55,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// `Location`.
     pub location: Option<String>,
+    /// All header fields, names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Answer {
@@ -64,11 +67,22 @@ impl Answer {
         let (index, receipt) = (header("ledger-index"), header("ledger-receipt"));
         let (leaf, retry_after) = (header("ledger-leaf"), header("retry-after"));
         let (etag, location) = (header("etag"), header("location"));
+        let headers = response.headers().iter();
+        let headers = headers
+            .map(|(n, v)| {
+                (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())
+            })
+            .collect();
         let status = response.status().as_u16();
         let text = response.text().unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let index = index.and_then(|i| i.parse().ok());
-        Self { status, body, text, index, leaf, receipt, retry_after, etag, location }
+        Self { status, body, text, index, leaf, receipt, retry_after, etag, location, headers }
+    }
+
+    /// A header field, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
     }
 
     /// The problem's code.
@@ -162,6 +176,13 @@ impl Vault {
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.data().join("leadvault.toml")
+    }
+
+    /// Puts another text into the configuration, before the start.
+    pub fn configure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("configuration");
+        assert!(text.contains(from), "the configuration has no `{from}`");
+        std::fs::write(self.config(), text.replace(from, to)).expect("configuration");
     }
 
     /// Starts the server and waits until it is ready.
@@ -413,6 +434,13 @@ impl Caller {
     pub fn under(mut self, instruction: &str, purpose: &str) -> Self {
         self.instruction = Some(instruction.to_owned());
         self.purpose = Some(purpose.to_owned());
+        self
+    }
+
+    /// The same, naming neither.
+    pub fn without_instruction(mut self) -> Self {
+        self.instruction = None;
+        self.purpose = None;
         self
     }
 

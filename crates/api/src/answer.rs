@@ -100,6 +100,20 @@ impl Reply {
         }
     }
 
+    /// Adds `Link: …; rel="next"` to a page that goes on: the same path with the cursor in its query. What
+    /// is asked for by a query is ids and numbers, so nothing personal comes into a URL.
+    #[must_use]
+    pub(crate) fn link_next(self, path: &str, asked: &[(&str, Option<String>)], at: &str) -> Self {
+        let asked = asked.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        let query: Vec<_> =
+            asked.chain([("cursor", at)]).map(|(name, value)| format!("{name}={value}")).collect();
+        match HeaderValue::from_str(&format!("<{path}?{}>; rel=\"next\"", query.join("&"))) {
+            Ok(value) => self.header(header::LINK, value),
+            // Ids, numbers and a cursor in base64url; nothing else is put into a header.
+            Err(_) => self,
+        }
+    }
+
     /// Adds a header.
     #[must_use]
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

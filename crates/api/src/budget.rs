@@ -44,6 +44,15 @@ impl Budget {
         }
     }
 
+    /// For calls that wait for something to happen: the wait comes on top.
+    pub(crate) fn waits(settings: &ApiSettings) -> Self {
+        let wait = Duration::from_secs(leadvault_vault::changes::WAIT_SECONDS_MAX);
+        Self {
+            permits: Arc::new(Semaphore::new(settings.concurrent_waits)),
+            time: Time::Whole(settings.request_timeout.saturating_add(wait)),
+        }
+    }
+
     /// For uploads and downloads.
     pub(crate) fn streams(settings: &ApiSettings) -> Self {
         Self {

@@ -67,6 +67,16 @@ pub(crate) fn routes() -> impl Iterator<Item = (String, &'static str)> {
     })
 }
 
+/// Names of the query parameters of an operation.
+pub(crate) fn query_names(method: &str, path: &str) -> impl Iterator<Item = &'static str> {
+    let item = json().get("paths").and_then(|paths| paths.get(path));
+    let operation = item.and_then(|item| item.get(method.to_ascii_lowercase()));
+    let parameters = operation.and_then(|o| o.get("parameters")).and_then(Value::as_array);
+    let in_query = |p: &&Value| p.get("in").and_then(Value::as_str) == Some("query");
+    let name = |p: &'static Value| p.get("name").and_then(Value::as_str);
+    parameters.into_iter().flatten().filter(in_query).filter_map(name)
+}
+
 /// A path as the document has it: the router writes a parameter of many segments `{*path}`.
 pub(crate) fn described(path: &str) -> String {
     path.replace("{*", "{")
@@ -76,7 +86,7 @@ fn assemble() -> OpenApi {
     let groups = routes::groups();
     let mut document = groups.open.into_openapi();
     each_operation(&mut document, complete_open);
-    for group in [groups.calls, groups.streams] {
+    for group in [groups.calls, groups.streams, groups.waits] {
         let mut described = group.into_openapi();
         each_operation(&mut described, complete_guarded);
         document.merge(described);
@@ -195,10 +205,11 @@ fn complete_guarded(method: &str, operation: &mut Operation) {
     if parameters(operation).any(|p| p.name == "If-Match") {
         refuse_with(operation, &["412", "428"]);
     }
-    if operation.security.is_some() {
+    let tenants = SecurityRequirement::new(TENANT_KEY, Vec::<String>::new());
+    let security = operation.security.get_or_insert_with(|| vec![tenants.clone()]);
+    if !security.contains(&tenants) {
         return;
     }
-    operation.security = Some(vec![SecurityRequirement::new(TENANT_KEY, Vec::<String>::new())]);
     let mut taken = vec!["Instruction", "Purpose"];
     if matches!(method, "post" | "patch") {
         taken.push("Idempotency-Key");

@@ -16,9 +16,10 @@ mod page;
 mod params;
 mod range;
 
-pub(crate) use call::{OperatorCall, TenantCall};
+pub(crate) use call::{Author, OperatorCall, TenantCall};
+pub(crate) use headers::named;
 pub(crate) use if_match::IfMatch;
-pub(crate) use json::{OperatorJson, TenantJson, TenantPatch, present};
+pub(crate) use json::{AuthorJson, OperatorJson, TenantJson, TenantPatch, distinct, present};
 pub(crate) use page::page_limit;
 pub(crate) use params::{Path, Query};
 pub(crate) use range::{ByteRange, ContentRange, Ranged};

@@ -39,6 +39,7 @@ mod budget;
 mod document;
 mod extract;
 mod problem;
+mod rate;
 mod request_line;
 mod routes;
 mod settings;
@@ -52,7 +53,8 @@ pub use settings::ApiSettings;
 
 /// The whole HTTP surface over one cell.
 pub fn router(cell: Arc<Cell>, settings: ApiSettings) -> axum::Router {
-    routes::serve(state::ApiState { cell, settings })
+    let rate = rate::Rate::new(settings.requests_per_minute);
+    routes::serve(state::ApiState { cell, settings, rate })
 }
 
 /// The OpenAPI 3.1 document of this build, as `/openapi.json` serves it.

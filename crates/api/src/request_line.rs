@@ -16,6 +16,7 @@ use leadvault_domain::{Clock, Entropy, RequestId, TenantId, Timestamp};
 use leadvault_vault::Fault;
 
 use crate::problem::Problem;
+use crate::rate::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// Id of the request, on every answer.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -97,10 +98,12 @@ fn within_bounds(headers: &HeaderMap) -> bool {
     headers.len() <= HEADERS_MAX && bytes <= HEADER_BYTES_MAX
 }
 
-/// Keeps what inner layers said beside the problem (`Allow` of a 405).
+/// Keeps what inner layers said beside the problem: `Allow` of a 405, where the tenant stands.
 fn with_headers_of(mut rendered: Response, inner: &Response) -> Response {
-    if let Some(allow) = inner.headers().get(header::ALLOW) {
-        rendered.headers_mut().insert(header::ALLOW, allow.clone());
+    for name in [header::ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY] {
+        if let Some(value) = inner.headers().get(&name) {
+            rendered.headers_mut().insert(name, value.clone());
+        }
     }
     rendered
 }

@@ -1,9 +1,11 @@
 //! The routes, one file per noun. A file offers `routes()` for JSON calls, or `streams()` where bodies
 //! are files; both are named here once, and nowhere else.
 
+mod changes;
 mod datasets;
 mod docs;
 mod errors;
+mod explain;
 mod exports;
 mod health;
 mod imports;
@@ -39,6 +41,8 @@ pub(crate) struct Groups {
     pub(crate) calls: OpenApiRouter<ApiState>,
     /// With a credential and a body of any length, in or out.
     pub(crate) streams: OpenApiRouter<ApiState>,
+    /// With a credential, and answered when something happens.
+    pub(crate) waits: OpenApiRouter<ApiState>,
 }
 
 /// Every route of the surface.
@@ -53,6 +57,7 @@ pub(crate) fn groups() -> Groups {
             .merge(tenant_settings::routes())
             .merge(keys::routes())
             .merge(instructions::routes())
+            .merge(explain::routes())
             .merge(datasets::routes())
             .merge(leads::routes())
             .merge(imports::routes())
@@ -61,6 +66,7 @@ pub(crate) fn groups() -> Groups {
             .merge(notices::routes())
             .merge(log::routes()),
         streams: OpenApiRouter::new().merge(imports::streams()).merge(exports::streams()),
+        waits: changes::waits(),
     }
 }
 
@@ -81,12 +87,19 @@ pub(crate) fn serve(state: ApiState) -> Router {
             .route_layer(known.clone())
             .route_layer(from_fn_with_state(Budget::streams(&settings), within))
     });
+    let waits = behind(groups.waits, |router| {
+        router
+            .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+            .route_layer(known.clone())
+            .route_layer(from_fn_with_state(Budget::waits(&settings), within))
+    });
     let source = Arc::new(OfCell(Arc::clone(&state.cell)));
     let edge = Edge { clock: source.clone(), entropy: source, https: settings.https };
     Router::from(groups.open)
         .merge(docs::assets())
         .merge(calls)
         .merge(streams)
+        .merge(waits)
         .fallback(async || Problem::from(Fault::NotFound))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(edge, request_line))

@@ -11,6 +11,12 @@ pub struct ApiSettings {
     /// Uploads and downloads begun at once, counted apart so that bulk work cannot starve reads.
     /// Default 32: each holds a slice of rows and a worker.
     pub concurrent_streams: usize,
+    /// Calls that wait for a change at once, counted apart so that waiting costs nobody a place. Default
+    /// 256: each holds a task and looks at the log five times a second.
+    pub concurrent_waits: usize,
+    /// Requests of one tenant in a minute; one more is answered 429 `rate_limited`. Default 1,200,000: what a
+    /// node can serve at all, so that no tenant takes the turns of all others.
+    pub requests_per_minute: u32,
     /// Bytes of a JSON body. Default 1 MiB, the most a sealed record can hold (crypto.md 1.3).
     pub body_bytes_max: usize,
     /// Time until a JSON call is answered 503. The work itself is not cut. Default 30 s.
@@ -26,6 +32,8 @@ impl Default for ApiSettings {
         Self {
             concurrent_requests: 256,
             concurrent_streams: 32,
+            concurrent_waits: 256,
+            requests_per_minute: 1_200_000,
             body_bytes_max: 1 << 20,
             request_timeout: Duration::from_secs(30),
             stream_idle_timeout: Duration::from_mins(1),

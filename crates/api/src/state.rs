@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leadvault_domain::{Clock, Entropy, EntropyFailed, Timestamp};
 use leadvault_vault::Cell;
 
+use crate::rate::Rate;
 use crate::settings::ApiSettings;
 
 /// State of the router.
@@ -14,6 +15,8 @@ pub(crate) struct ApiState {
     pub(crate) cell: Arc<Cell>,
     /// Bounds.
     pub(crate) settings: ApiSettings,
+    /// Requests by tenant.
+    pub(crate) rate: Rate,
 }
 
 /// Clock and randomness of a cell, for layers that must not see the rest of it.

@@ -27,6 +27,38 @@ pub enum LabelFlag {
     Quarantined,
 }
 
+impl LabelFlag {
+    /// Every flag, in the order of its bit.
+    pub const ALL: &'static [Self] = &[
+        Self::Restricted,
+        Self::ObjectionMarketing,
+        Self::ObjectionOther,
+        Self::Hold,
+        Self::Minor,
+        Self::OptoutSale,
+        Self::OptoutShare,
+        Self::OptoutTargetedAds,
+        Self::OptoutTraining,
+        Self::Quarantined,
+    ];
+
+    /// The word of the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restricted => "restricted",
+            Self::ObjectionMarketing => "objection_marketing",
+            Self::ObjectionOther => "objection_other",
+            Self::Hold => "hold",
+            Self::Minor => "minor",
+            Self::OptoutSale => "optout_sale",
+            Self::OptoutShare => "optout_share",
+            Self::OptoutTargetedAds => "optout_targeted_ads",
+            Self::OptoutTraining => "optout_training",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
 /// The labels of one row: bits 0–15 flags, 16–31 categories present, 32–49 origin regimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Labels(u64);
@@ -100,6 +132,11 @@ impl Labels {
         Self(kept | regimes.into_iter().fold(0, |bits, r| bits | regime_bit(r)))
     }
 
+    /// The flags that are set.
+    pub fn flags(self) -> impl Iterator<Item = LabelFlag> {
+        LabelFlag::ALL.iter().copied().filter(move |flag| self.has(*flag))
+    }
+
     /// The categories present.
     pub fn categories(self) -> CategorySet {
         Category::ALL.iter().copied().filter(|c| self.0 & category_bit(*c) != 0).collect()
@@ -127,6 +164,7 @@ mod tests {
             .with_categories(Category::ALL.iter().copied())
             .with_regimes(Regime::ALL.iter().copied());
         assert!(labels.has(LabelFlag::Hold) && !labels.has(LabelFlag::Restricted));
+        assert!(labels.flags().eq([LabelFlag::Hold]));
         assert_eq!(labels.categories().len(), 15);
         assert_eq!(labels.regimes().len(), Regime::ALL.len());
         let cleared = labels.with(LabelFlag::Hold, false).with_categories([]).with_regimes([]);

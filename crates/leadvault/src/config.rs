@@ -3,6 +3,7 @@
 //! Relative paths are relative to the directory of the file. Each key may be overridden by the
 //! environment variable named beside it; nothing else is read from the environment.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) keys: KeysConfig,
     /// How the key store survives the loss of a disk; chosen at `init`.
     pub(crate) durability: Durability,
+    /// Where the cells of other regions are reached, by region: a key of such a region is answered 421 with
+    /// its endpoint, a key of any other region 401.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) endpoints: BTreeMap<Region, String>,
     /// TLS 1.3; absent = plain HTTP, for loopback or behind a proxy that ends TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<TlsConfig>,
@@ -105,6 +110,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) request_head_seconds: u64,
     /// Bytes of a JSON body. Default 1 MiB.
     pub(crate) body_bytes_max: usize,
+    /// Requests of one tenant in a minute; more are answered 429 `rate_limited`. Default 1,200,000, what one
+    /// node can serve at all: it keeps a tenant from taking the turns of all others.
+    pub(crate) requests_per_minute: u32,
     /// Jobs a tenant may have open at once. Default 16.
     pub(crate) open_jobs_per_tenant: u32,
 }
@@ -116,6 +124,7 @@ impl Default for LimitsConfig {
             connections: 1_024,
             request_head_seconds: 30,
             body_bytes_max: 1 << 20,
+            requests_per_minute: 1_200_000,
             open_jobs_per_tenant: 16,
         }
     }
@@ -215,6 +224,12 @@ impl Config {
             && self.host.len() <= 253
             && self.host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
         anyhow::ensure!(host_ok, "host: letters, digits, `.`, `-`, `:`; at most 253 characters");
+        for endpoint in self.endpoints.values() {
+            anyhow::ensure!(
+                endpoint.starts_with("https://") || endpoint.starts_with("http://"),
+                "endpoints: each is a URL that begins with https:// or http://"
+            );
+        }
         for choice in &self.durability.choices {
             let known = matches!(choice.as_str(), "mirror" | "accept-total-loss");
             anyhow::ensure!(

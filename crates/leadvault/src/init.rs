@@ -36,6 +36,7 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         data: PathBuf::from("."),
         keys: KeysConfig::default(),
         durability: durability(&args.durability)?,
+        endpoints: std::collections::BTreeMap::new(),
         tls: None,
         limits: LimitsConfig::default(),
     };

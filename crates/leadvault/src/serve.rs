@@ -61,6 +61,7 @@ async fn serve(config: &Config) -> Done {
     let settings = ApiSettings {
         concurrent_requests: config.limits.concurrent_requests,
         body_bytes_max: config.limits.body_bytes_max,
+        requests_per_minute: config.limits.requests_per_minute,
         https: config.tls.is_some(),
         ..ApiSettings::default()
     };
@@ -162,6 +163,7 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     }
     Ok(CellParts {
         region: config.region.clone(),
+        endpoints: config.endpoints.clone().into_iter().collect(),
         country: config.country,
         data,
         key_store,

@@ -26,6 +26,8 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = ?1 AND lead = ?2");
     LIST_OPEN = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = ?1 \
                         AND state <> 'completed' ORDER BY requested_index LIMIT ?2");
+    LIST_REQUESTED = "SELECT requested_index, lead FROM erase_request WHERE tenant_no = ?1 \
+                      AND requested_index >= ?2 AND requested_index < ?3 ORDER BY requested_index";
     INSERT = "INSERT INTO erase_request (tenant_no, lead, dataset_no, tree, leaf, reference, \
               requested_index, requested_at, operation, state, receipt_revision) \
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'requested', 0) ON CONFLICT DO NOTHING";
@@ -185,6 +187,30 @@ impl DataStore {
     pub async fn find_erase(&self, scope: TenantScope, lead: LeadId) -> Result<Option<EraseRow>> {
         let question = sqlx::query(FIND).bind(scope.no()).bind(lead.bytes().to_vec());
         self.engine().find(question, decode).await
+    }
+
+    /// Leads whose erasure was requested by the entries `from..to`, with that entry, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_erases_requested(
+        &self,
+        scope: TenantScope,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<(u64, LeadId)>> {
+        let mut connection = self.engine().reader().await?;
+        let rows = sqlx::query(LIST_REQUESTED)
+            .bind(scope.no())
+            .bind(stored(from)?)
+            .bind(stored(to)?)
+            .fetch_all(&mut *connection)
+            .await?;
+        let decode = |row: &SqliteRow| {
+            let cells = Cells::new("erase_request", row);
+            Ok((cells.number("requested_index")?, LeadId::from_bytes(cells.bytes("lead")?)))
+        };
+        rows.iter().map(decode).collect()
     }
 
     /// Erasures that are not completed, oldest first.

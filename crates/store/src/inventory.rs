@@ -10,6 +10,7 @@ type Statements = &'static [(&'static str, &'static str)];
 const DATA: &[(&str, Statements)] = &[
     ("api_key", crate::api_key::STATEMENTS),
     ("certificate", crate::certificate::STATEMENTS),
+    ("change", crate::change::STATEMENTS),
     ("control", crate::control::STATEMENTS),
     ("dataset", crate::dataset::STATEMENTS),
     ("engine", crate::engine::STATEMENTS),

@@ -60,6 +60,8 @@ statements! {
               WHERE (tenant_no, export, dataset_no, tree, first_leaf) IN \
               (SELECT tenant_no, export, dataset_no, tree, first_leaf FROM export_late \
               WHERE tenant_no = ?1 LIMIT ?2)";
+    DELETE_CHANGES = "DELETE FROM change WHERE (tenant_no, log_index) IN \
+              (SELECT tenant_no, log_index FROM change WHERE tenant_no = ?1 LIMIT ?2)";
     DELETE_PRINCIPALS = "DELETE FROM principal WHERE (tenant_no, uuid) IN \
               (SELECT tenant_no, uuid FROM principal WHERE tenant_no = ?1 LIMIT ?2)";
 }
@@ -80,6 +82,7 @@ const SHREDDED: &[&str] = &[
     DELETE_EXPORT_PARTS,
     DELETE_EXPORT_EXTENTS,
     DELETE_EXPORT_LATE,
+    DELETE_CHANGES,
     DELETE_PRINCIPALS,
 ];
 

@@ -23,9 +23,9 @@ use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{
-    api_key, certificate, control, dataset, erase, export, export_part, import, import_failure,
-    instruction, journal, lead, lead_bulk, lead_change, log_tree, log_upkeep, notice, operation,
-    principal, replay, suppression, tenant,
+    api_key, certificate, change, control, dataset, erase, export, export_part, import,
+    import_failure, instruction, journal, lead, lead_bulk, lead_change, log_tree, log_upkeep,
+    notice, operation, principal, replay, suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -111,6 +111,7 @@ writes! {
     PostponeOperation = operation::PostponeOperation;
     FinishOperation = operation::FinishOperation;
     DeleteOperations = operation::DeleteOperations;
+    InsertChange = change::InsertChange, indexed;
     InsertNotice = notice::InsertNotice, indexed;
     AcknowledgeNotice = notice::AcknowledgeNotice;
     InsertReplay = replay::InsertReplay, indexed;
@@ -250,7 +251,8 @@ impl Write {
             | Self::DeleteLead(_)
             | Self::StepImport(_)
             | Self::InsertReplay(_)
-            | Self::InsertErase(_) => true,
+            | Self::InsertErase(_)
+            | Self::InsertChange(_) => true,
             _ => false,
         }
     }

@@ -27,6 +27,8 @@ pub type Appender = dyn AppendChunks<Write = Write, Outcome = Outcome>;
 pub struct CellParts {
     /// Its region.
     pub region: Region,
+    /// Where the cells of other regions are reached, for keys that belong there.
+    pub endpoints: HashMap<Region, String>,
     /// The country its machines stand in.
     pub country: Country,
     /// Rows and journal.
@@ -242,15 +244,18 @@ impl Cell {
     /// Finds out who shows a bearer token.
     ///
     /// # Errors
-    /// [`Fault::Unauthenticated`] for a missing, wrong, expired or revoked key, always the same;
-    /// [`Fault::WrongRegion`] for a key of another region.
+    /// [`Fault::Unauthenticated`] for a missing, wrong, expired or revoked key, always the same, and for one
+    /// of a region nobody knows; [`Fault::WrongRegion`] for a key of another region, with its endpoint.
     pub async fn authenticate(&self, bearer: &str) -> Result<Credential, Fault> {
         if is_operator(bearer, &self.parts.operator_key_hash) {
             return Ok(Credential::Operator);
         }
         let shown = ShownKey::parse(bearer).ok_or(Fault::Unauthenticated)?;
         if shown.region != self.parts.region {
-            return Err(Fault::WrongRegion { endpoint: String::new() });
+            let endpoint = self.parts.endpoints.get(&shown.region).cloned();
+            return Err(
+                endpoint.map_or(Fault::Unauthenticated, |endpoint| Fault::WrongRegion { endpoint })
+            );
         }
         let caller = crate::api_keys::verify(self, &shown).await?;
         Ok(Credential::Tenant(Box::new(caller)))

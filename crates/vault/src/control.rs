@@ -40,6 +40,8 @@ pub(crate) struct DatasetMeta {
     pub(crate) origin: Vec<Regime>,
     pub(crate) columns: HashMap<u16, Category>,
     pub(crate) headers: HashMap<u16, String>,
+    #[serde(default)]
+    pub(crate) meanings: HashMap<u16, u16>,
 }
 
 /// Reads the control state of a tenant.
@@ -73,10 +75,11 @@ pub(crate) async fn load_with(
         Some(room) if room.ring().is_ok() => {
             (load_instructions(cell, room, scope).await?, load_datasets(cell, room, scope).await?)
         }
-        // Without a key nothing sealed can be read; what was known stays known.
+        // Without a key nothing sealed can be read; what was known stays known, but for what stands beside
+        // the seal.
         Some(room) => {
             let known = room.control();
-            (known.instructions.to_vec(), known.datasets.clone())
+            (with_present_status(cell, &known.instructions, scope).await?, known.datasets.clone())
         }
         None => (Vec::new(), HashMap::new()),
     };
@@ -123,6 +126,20 @@ async fn load_instructions(
     Ok(instructions)
 }
 
+/// Versions that are known, with the status their row has now.
+async fn with_present_status(
+    cell: &Cell,
+    known: &[Instruction],
+    scope: TenantScope,
+) -> Result<Vec<Instruction>, Refusal> {
+    let rows = cell.data().list_instructions(scope).await?;
+    let status = |i: &Instruction| {
+        let row = rows.iter().find(|row| row.id == i.id && row.version == i.version);
+        row.map_or(i.status, |row| row.status)
+    };
+    Ok(known.iter().map(|i| Instruction { status: status(i), ..i.clone() }).collect())
+}
+
 async fn load_datasets(
     cell: &Cell,
     room: &Room,
@@ -149,6 +166,7 @@ async fn load_datasets(
             origin: meta.origin,
             columns: meta.columns.into_iter().map(|(n, c)| (FieldNo(n), c)).collect(),
             headers: meta.headers.into_iter().map(|(n, h)| (FieldNo(n), h)).collect(),
+            meanings: meta.meanings.into_iter().map(|(n, m)| (FieldNo(n), FieldNo(m))).collect(),
             created_at: row.created_at,
         };
         datasets.insert(row.id, Arc::new(control));

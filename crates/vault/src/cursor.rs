@@ -16,8 +16,10 @@ use crate::room::Room;
 const RECORD: [u8; 16] = *b"cursor\0\0\0\0\0\0\0\0\0\0";
 const SCHEMA: u16 = 2;
 const REVISION: u32 = 1;
-/// How long a cursor is good for.
-const LIFE_SECONDS: i64 = 24 * 3600;
+/// How long the cursor of a page is good for.
+pub(crate) const PAGE_SECONDS: i64 = 24 * 3600;
+/// How long a place in the change feed is good for: a client may sleep for a year.
+pub(crate) const FEED_SECONDS: i64 = 400 * 24 * 3600;
 /// Longest text that can be a cursor of ours.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -29,10 +31,11 @@ pub(crate) fn write(
     cell: &Cell,
     room: &Room,
     after: LeafAddress,
+    life_seconds: i64,
     query: &[&[u8]],
 ) -> Result<String, Refusal> {
     let own = room.ring()?.system(room.control().own_leaf)?;
-    let expiry = cell.clock().now().plus_seconds(LIFE_SECONDS).millis();
+    let expiry = cell.clock().now().plus_seconds(life_seconds).millis();
     let mut plain = Vec::with_capacity(28);
     plain.extend_from_slice(&after.dataset.0.to_be_bytes());
     plain.extend_from_slice(&after.tree.to_be_bytes());
@@ -43,7 +46,12 @@ pub(crate) fn write(
     Ok(URL_SAFE_NO_PAD.encode(blob))
 }
 
-/// Reads a cursor.
+/// Where the cursor of a search stands.
+pub(crate) const IN_BODY: &str = "#/cursor";
+/// Where the cursor of a list stands.
+pub(crate) const IN_QUERY: &str = "query:cursor";
+
+/// Reads a cursor; `place` says where it stands.
 ///
 /// # Errors
 /// [`Fault::BadRequest`] for a foreign or expired one, or one of another query.
@@ -51,9 +59,10 @@ pub(crate) fn read(
     cell: &Cell,
     room: &Room,
     text: &str,
+    place: &'static str,
     query: &[&[u8]],
 ) -> Result<LeafAddress, Refusal> {
-    let bad = || Fault::bad("#/cursor", "cursor_invalid");
+    let bad = || Fault::bad(place, "cursor_invalid");
     let own = room.ring()?.system(room.control().own_leaf)?;
     if text.len() > TEXT_BYTES_MAX {
         return Err(bad().into());

@@ -53,14 +53,33 @@ pub struct DatasetView {
     pub origin: Vec<Regime>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Columns the tenant classified.
-    pub columns: Vec<(FieldNo, Category)>,
+    /// Columns the tenant classified, in their order.
+    pub columns: Vec<ClassifiedColumn>,
+}
+
+/// An unmapped column that the tenant classified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassifiedColumn {
+    /// Its index in the file, from 0.
+    pub column: u16,
+    /// Its category, which decides what may be done with it.
+    pub category: Category,
+    /// The field whose values it holds, where the tenant says so.
+    pub field: Option<FieldNo>,
 }
 
 impl From<&DatasetControl> for DatasetView {
     fn from(control: &DatasetControl) -> Self {
-        let mut columns: Vec<_> = control.columns.iter().map(|(f, c)| (*f, *c)).collect();
-        columns.sort_by_key(|(field, _)| *field);
+        let mut columns: Vec<_> = control
+            .columns
+            .iter()
+            .map(|(unmapped, category)| ClassifiedColumn {
+                column: unmapped.0.saturating_sub(FieldNo::FIRST_UNMAPPED),
+                category: *category,
+                field: control.meanings.get(unmapped).copied(),
+            })
+            .collect();
+        columns.sort_by_key(|column| column.column);
         Self {
             id: control.id,
             name: control.name.clone(),
@@ -102,6 +121,7 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
         origin: new.origin,
         columns: HashMap::new(),
         headers: HashMap::new(),
+        meanings: HashMap::new(),
     };
     let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("dataset"))?;
     let sealed = system::seal_new(cell, room.keys()?, id.bytes(), &plain).await?;
@@ -142,23 +162,35 @@ pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<DatasetView>> {
     Ok(Answer::plain(views))
 }
 
-/// Classifies an unmapped column: from now on its category decides what may be done with it.
+/// Classifies an unmapped column: from now on its category decides what may be done with it. The
+/// values stay where they are, under `x_<n>`; a field that is named says what they mean.
 ///
 /// # Errors
-/// [`Fault::Invalid`] for a column that is not an unmapped one; denials as decided.
+/// [`Fault::Invalid`] for a column no file can have, for a category that no row carries, or one that the
+/// field does not have; denials as decided.
 pub async fn classify(
     cell: &Cell,
     call: &Call,
     dataset: DatasetId,
     column: usize,
     category: Category,
+    meaning: Option<FieldNo>,
 ) -> Outcome<DatasetView> {
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller, Role::Editor];
     let (operation, on) = (LogOperation::DatasetClassify, ResourceType::Dataset);
     cell.require_role(&room, call, &roles, operation, on).await?;
-    let field = FieldNo::unmapped(column).ok_or_else(|| Fault::invalid("#", "column_unknown"))?;
-    cell.settled(&room, || classify_once(cell, call, &room, dataset, field, category)).await
+    let field = FieldNo::unmapped(column);
+    let field = field.ok_or_else(|| Fault::invalid("path:n", "column_unknown"))?;
+    if category == Category::SpecialCategory {
+        // A property of whole datasets, never of a row (fields.md 4).
+        return Err(Fault::invalid("#/category", "of_datasets_only").into());
+    }
+    if meaning.is_some_and(|meaning| meaning.info().is_none() || meaning.category() != category) {
+        return Err(Fault::invalid("#/field", "of_another_category").into());
+    }
+    let column = (field, category, meaning);
+    cell.settled(&room, || classify_once(cell, call, &room, dataset, column)).await
 }
 
 async fn classify_once(
@@ -166,11 +198,10 @@ async fn classify_once(
     call: &Call,
     room: &Arc<Room>,
     dataset: DatasetId,
-    field: FieldNo,
-    category: Category,
+    (field, category, meaning): (FieldNo, Category, Option<FieldNo>),
 ) -> Outcome<DatasetView> {
     let on = ResourceType::Dataset;
-    let Ok(known) = room.control().dataset(dataset) else {
+    let Ok(known) = visible(room, call, dataset) else {
         return Err(cell.not_found(room, call, Operation::Modify, on).await);
     };
     let mut ask = Ask::new(operations_of(Kind::Change));
@@ -178,9 +209,10 @@ async fn classify_once(
     ask.categories = [category].into();
     let ask = Cell::ask(call, ask);
     let permit = cell.permit(room, call, &ask, on).await?;
-    let mut columns = known.columns.clone();
-    columns.insert(field, category);
-    let meta = meta_of(&known, &columns, &known.headers);
+    let mut meta = meta_of(&known);
+    meta.columns.insert(field.0, category);
+    meta.meanings.remove(&field.0);
+    meta.meanings.extend(meaning.map(|meaning| (field.0, meaning.0)));
     let plain = serde_json::to_vec(&meta).map_err(|_| Fault::Internal("dataset"))?;
     let sealed = system::seal_again(cell, room, &known.meta, dataset.bytes(), &plain)?;
     let entry = permit
@@ -216,18 +248,15 @@ fn row_of(known: &DatasetControl, meta: Sealed) -> DatasetRow {
     }
 }
 
-/// The sealed part of a dataset with other columns or headers.
-pub(crate) fn meta_of(
-    known: &DatasetControl,
-    columns: &HashMap<FieldNo, Category>,
-    headers: &HashMap<FieldNo, String>,
-) -> DatasetMeta {
+/// The sealed part of a dataset, to be sealed again with a change.
+fn meta_of(known: &DatasetControl) -> DatasetMeta {
     DatasetMeta {
         name: known.name.clone(),
         default_region: known.default_region.clone(),
         origin: known.origin.clone(),
-        columns: columns.iter().map(|(f, c)| (f.0, *c)).collect(),
-        headers: headers.iter().map(|(f, h)| (f.0, h.clone())).collect(),
+        columns: known.columns.iter().map(|(f, c)| (f.0, *c)).collect(),
+        headers: known.headers.iter().map(|(f, h)| (f.0, h.clone())).collect(),
+        meanings: known.meanings.iter().map(|(f, m)| (f.0, m.0)).collect(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! built-in text, signed into the register before it is used (decisions.md 1). It never covers another
 //! recipient, and it needs no agreement in force.
 
-use leadvault_domain::{Instruction, InstructionId, Role, Timestamp};
+use leadvault_domain::{Effect, Instruction, InstructionId, Role, Timestamp};
 use leadvault_policy::{self as policy, Ask};
 
 use crate::call::Call;
@@ -12,7 +12,7 @@ use crate::canonical::instruction_hash;
 use crate::cell::Cell;
 use crate::error::Refusal;
 use crate::instructions;
-use crate::room::Room;
+use crate::room::{Control, Room};
 
 /// Whether the built-in permit stands in for an instruction that the call does not name.
 pub(crate) fn applies(call: &Call, ask: &Ask) -> bool {
@@ -27,6 +27,23 @@ pub(crate) fn applies(call: &Call, ask: &Ask) -> bool {
 /// # Errors
 /// What keeps it from being stored; the call is not done then.
 pub(crate) async fn issue(
+    cell: &Cell,
+    room: &Room,
+    call: &Call,
+    ask: &Ask,
+    at: Timestamp,
+) -> Result<Instruction, Refusal> {
+    let mut instruction = make(cell, room, call, ask, at)?;
+    instruction.signature = Some(cell.sign_instruction(&instruction.hash));
+    instructions::store_active(cell, room, call, &instruction).await?;
+    Ok(instruction)
+}
+
+/// The permit as it would be made for this call; nothing is signed and nothing stored.
+///
+/// # Errors
+/// [`crate::Fault::Internal`] without randomness.
+pub(crate) fn make(
     cell: &Cell,
     room: &Room,
     call: &Call,
@@ -51,7 +68,12 @@ pub(crate) async fn issue(
         at,
     });
     instruction.hash = instruction_hash(&instruction)?;
-    instruction.signature = Some(cell.sign_instruction(&instruction.hash));
-    instructions::store_active(cell, room, call, &instruction).await?;
     Ok(instruction)
+}
+
+/// The register an exit is decided on: the permit alone. Prohibitions of the tenant bind its own exit as
+/// well.
+pub(crate) fn register(control: &Control, permit: Instruction) -> Vec<Instruction> {
+    let prohibits = control.instructions.iter().filter(|i| i.effect == Effect::Prohibit).cloned();
+    std::iter::once(permit).chain(prohibits).collect()
 }

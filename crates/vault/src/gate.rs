@@ -19,6 +19,7 @@ use leadvault_store::{Conflict, Outcome as Written, Write};
 
 use crate::call::{Call, Stamp};
 use crate::cell::{Appender, Cell};
+use crate::changes;
 use crate::denials::{self, Denials, Denied};
 use crate::error::{Fault, Refusal};
 use crate::exit;
@@ -96,9 +97,14 @@ fn stamp_of(instruction: &InstructionRef) -> InstructionStamp {
 }
 
 impl Cell {
-    /// Fills in what a call names itself: instruction and purpose.
+    /// Fills in what a call names itself, instruction and purpose, and the default purpose of its key. The
+    /// built-in permit of an exit has a purpose of its own.
     pub(crate) fn ask(call: &Call, ask: Ask) -> Ask {
-        Ask { named: call.instruction, purpose: call.purpose, ..ask }
+        let mut ask = Ask { named: call.instruction, purpose: call.purpose, ..ask };
+        if !exit::applies(call, &ask) {
+            ask.purpose = ask.purpose.or(call.caller.default_purpose);
+        }
+        ask
     }
 
     /// Decides a call that touches tenant data. A denial is committed to the tenant's log.
@@ -119,14 +125,7 @@ impl Cell {
         if exit::applies(call, ask) {
             let built_in = exit::issue(self, room, call, ask, at).await?;
             named = Some(policy::Named { id: built_in.id, version: Some(built_in.version) });
-            instructions = std::sync::Arc::new(vec![built_in]);
-            // Prohibitions of the tenant bind its own exit as well.
-            let prohibits = control
-                .instructions
-                .iter()
-                .filter(|i| i.effect == leadvault_domain::Effect::Prohibit)
-                .cloned();
-            std::sync::Arc::make_mut(&mut instructions).extend(prohibits);
+            instructions = std::sync::Arc::new(exit::register(&control, built_in));
         }
         let ask = Ask { named, ..ask.clone() };
         self.decide(room, call, &ask, &instructions, at, on).await
@@ -218,7 +217,7 @@ impl Cell {
     }
 
     /// The facts of a decision that are not in the call.
-    fn facts(
+    pub(crate) fn facts(
         room: &Room,
         control: &Control,
         ask: &Ask,
@@ -270,17 +269,18 @@ impl Cell {
         asserted: Option<Generations>,
         write: impl Into<Write>,
     ) -> Result<(CommittedReceipt, Written), Refusal> {
+        let (write, told) = changes::told(self, room, write.into())?;
         let op = Op {
             log: room.no,
             entry: entry.finish()?,
             otherwise: otherwise.map(EntryDraft::finish).transpose()?,
             asserted,
-            write: Some(write.into()),
+            write: Some(write),
         };
         self.fail_point("write.committing");
         let (receipt, outcome, _) = self.journal().commit_write(op).await?;
         self.fail_point("write.committed");
-        match outcome.unwrap_or(Written::Done) {
+        match told.outcome(outcome.unwrap_or(Written::Done)) {
             Written::Conflict(Conflict::Replayed(_)) => Err(Fault::InProgress.into()),
             outcome => Ok((receipt, outcome)),
         }

@@ -1,5 +1,5 @@
 //! The body of an instruction as a caller sends it: everything but what the server sets (id, version,
-//! status, tenant, actor, salt, hash, time). [`crate::parse_body`] reads it with places.
+//! status, tenant, actor, salt, hash, time). `api` reads it with places.
 
 use leadvault_domain::{
     Agreement, Conditions, DataScope, Effect, Evidence, Instruction, InstructionId,

@@ -6,13 +6,15 @@
 //! decisions in flight are made again.
 
 use leadvault_crypto::Kind;
-use leadvault_domain::{Effect, Instruction, InstructionId, InstructionStatus, Role, TenantState};
+use leadvault_domain::{
+    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
+};
 use leadvault_ledger::{
     CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, ResourceType,
 };
 use leadvault_policy as policy;
 use leadvault_store::{
-    BumpState, InsertInstruction, InstructionRow, TenantScope, UpdateInstruction, Write,
+    BumpState, InsertInstruction, InstructionRow, Sealed, TenantScope, UpdateInstruction, Write,
 };
 
 use crate::call::{Answer, Call, Outcome};
@@ -22,9 +24,13 @@ use crate::control;
 use crate::error::{Fault, Pointed, Refusal};
 use crate::idempotency::{self, Made};
 use crate::instruction_body::{InstructionBody, ServerPart};
-use crate::notices::{self, NoticeKind};
+use crate::operator;
 use crate::room::Room;
 use crate::system;
+
+mod status;
+
+pub use status::{Change, challenge, change};
 
 /// Roles that may read the register.
 const READERS: [Role; 2] = [Role::Controller, Role::Auditor];
@@ -81,6 +87,34 @@ fn as_it_was(cell: &Cell, room: &Room, made: Made) -> Result<Instruction, Refusa
         found.signature = Some(cell.sign_instruction(&found.hash));
     }
     Ok(found)
+}
+
+/// Drafts on behalf of the operator, for the controller to activate or to leave.
+///
+/// # Errors
+/// As [`draft`]; [`Fault::NotFound`] for a tenant or an instruction this cell does not know.
+pub async fn draft_by_operator(
+    cell: &Cell,
+    tenant: TenantId,
+    id: Option<InstructionId>,
+    body: InstructionBody,
+) -> Outcome<Instruction> {
+    let room = cell.room_of(tenant)?;
+    let drafted = make_draft(cell, &room, id, body, operator::SERVICE.to_string())?;
+    let entry = operator::entry(cell, LogOperation::InstructionDraft, ResourceType::Instruction);
+    let receipt = insert(cell, &room, &drafted, entry, Vec::new()).await?;
+    Ok(Answer::stamped(drafted, &receipt))
+}
+
+/// The tenant whose instruction this is, for calls of the operator, which name no tenant. An instruction
+/// whose text was never opened since the start, because the tenant's keys are suspended, is not known.
+///
+/// # Errors
+/// [`Fault::NotFound`].
+pub fn owner(cell: &Cell, id: InstructionId) -> Result<TenantId, Fault> {
+    let rooms = cell.rooms();
+    let owner = rooms.iter().find(|room| room.control().instructions.iter().any(|i| i.id == id));
+    owner.map(|room| room.id).ok_or(Fault::NotFound)
 }
 
 /// The draft of the next version, checked and hashed.
@@ -156,12 +190,14 @@ async fn insert(
     Ok(receipt)
 }
 
-/// The write that moves a version from one status to another.
+/// The write that moves a version from one status to another, and gives it another text where one is
+/// brought.
 fn status_change(
     cell: &Cell,
     instruction: &Instruction,
     from: InstructionStatus,
     to: InstructionStatus,
+    body: Option<Sealed>,
 ) -> Write {
     let activated = to == InstructionStatus::Active && from == InstructionStatus::Draft;
     UpdateInstruction {
@@ -170,9 +206,21 @@ fn status_change(
         from,
         to,
         activated_at: activated.then(|| cell.clock().now()),
-        body: None,
+        body,
     }
     .into()
+}
+
+/// The text of a version, sealed again under the leaf it has: its hash does not cover what changes.
+///
+/// # Errors
+/// What keys and store say.
+async fn resealed(cell: &Cell, room: &Room, instruction: &Instruction) -> Result<Sealed, Refusal> {
+    let rows = cell.data().find_instruction(TenantScope(room.no), instruction.id).await?;
+    let row = rows.into_iter().find(|row| row.version == instruction.version);
+    let before = row.and_then(|row| row.body).ok_or(Fault::NotFound)?;
+    let plain = canonical(instruction)?;
+    system::seal_again_as(cell, room, Kind::Instruction, &before, instruction.id.bytes(), &plain)
 }
 
 fn hash_bytes(hash: &str) -> Result<[u8; 32], Fault> {
@@ -249,7 +297,7 @@ pub async fn activate(
                 active.issuer.second_approver_id = Some(person);
                 let made = Made::Activation { id, version, second: true };
                 let record = idempotency::record(cell, call, &room, made).await?;
-                let receipt = replace_body(cell, &room, &active, entry, record).await?;
+                let receipt = keep_approver(cell, &room, &active, entry, record).await?;
                 return Ok(Answer::stamped(Activation::AwaitingSecond(Box::new(active)), &receipt));
             }
             Some(first) if *first == person => return Err(Fault::StateConflict.into()),
@@ -258,13 +306,14 @@ pub async fn activate(
     }
     active.status = InstructionStatus::Active;
     active.signature = Some(cell.sign_instruction(&active.hash));
-    let mut writes: Vec<Write> =
-        vec![status_change(cell, &active, InstructionStatus::Draft, InstructionStatus::Active)];
+    let body = resealed(cell, &room, &active).await?;
+    let (from, to) = (InstructionStatus::Draft, InstructionStatus::Active);
+    let mut writes: Vec<Write> = vec![status_change(cell, &active, from, to, Some(body))];
     let before = versions.iter().filter(|i| i.version != version && !control::is_final(i.status));
     writes.extend(
         before
             .filter(|i| i.status != InstructionStatus::Draft)
-            .map(|i| status_change(cell, i, i.status, InstructionStatus::Superseded)),
+            .map(|i| status_change(cell, i, i.status, InstructionStatus::Superseded, None)),
     );
     writes.push(BumpState.into());
     let made = Made::Activation { id, version, second: false };
@@ -274,169 +323,21 @@ pub async fn activate(
     Ok(Answer::stamped(Activation::Active(Box::new(active)), &receipt))
 }
 
-/// Seals a draft's body again, with its first approver.
-async fn replace_body(
+/// Keeps the first of the two who approve in the draft's text.
+async fn keep_approver(
     cell: &Cell,
     room: &Room,
-    instruction: &Instruction,
+    draft: &Instruction,
     entry: EntryDraft,
     with: Option<Write>,
 ) -> Result<CommittedReceipt, Refusal> {
-    let scope = TenantScope(room.no);
-    let rows = cell.data().list_instructions(scope).await?;
-    let row = rows
-        .into_iter()
-        .find(|r| r.id == instruction.id && r.version == instruction.version)
-        .ok_or(Fault::NotFound)?;
-    let plain = canonical(instruction)?;
-    let record = instruction.id.bytes();
-    let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
-    let write = UpdateInstruction {
-        id: row.id,
-        version: row.version,
-        from: row.status,
-        to: row.status,
-        activated_at: None,
-        body: Some(body),
-    };
-    let mut writes: Vec<Write> = vec![write.into(), BumpState.into()];
+    let body = resealed(cell, room, draft).await?;
+    let kept = status_change(cell, draft, draft.status, draft.status, Some(body));
+    let mut writes: Vec<Write> = vec![kept, BumpState.into()];
     writes.extend(with);
-    let receipt = commit(cell, room, instruction, entry, writes.into()).await?;
-    system::erase(room, &row.body.iter().map(|b| b.leaf).collect::<Vec<_>>()).await?;
+    let receipt = commit(cell, room, draft, entry, writes.into()).await?;
     cell.reload(room).await?;
     Ok(receipt)
-}
-
-/// A change of status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// active → suspended
-    Suspend,
-    /// suspended → active
-    Resume,
-    /// any but a final one → revoked
-    Revoke,
-    /// active or suspended → challenged, by the operator
-    Challenge,
-    /// challenged → active, by the controller
-    Confirm,
-    /// challenged → revoked, by the controller
-    Withdraw,
-}
-
-impl Change {
-    /// The status a version gets, if it may.
-    const fn apply(self, from: InstructionStatus) -> Option<InstructionStatus> {
-        use InstructionStatus as S;
-        match (self, from) {
-            (Self::Suspend, S::Active) => Some(S::Suspended),
-            (Self::Resume, S::Suspended) | (Self::Confirm, S::Challenged) => Some(S::Active),
-            (Self::Revoke, S::Draft | S::Active | S::Suspended | S::Challenged)
-            | (Self::Withdraw, S::Challenged) => Some(S::Revoked),
-            (Self::Challenge, S::Active | S::Suspended) => Some(S::Challenged),
-            _ => None,
-        }
-    }
-
-    const fn operation(self) -> LogOperation {
-        match self {
-            Self::Suspend => LogOperation::InstructionSuspend,
-            Self::Resume | Self::Confirm => LogOperation::InstructionActivate,
-            Self::Revoke | Self::Withdraw => LogOperation::InstructionRevoke,
-            Self::Challenge => LogOperation::InstructionChallenge,
-        }
-    }
-
-    /// What a status may still become in a state that allows narrowing only.
-    const fn narrows(self) -> bool {
-        !matches!(self, Self::Resume | Self::Confirm)
-    }
-}
-
-/// Changes the status of the version that is in force (or waits).
-///
-/// # Errors
-/// [`Fault::StateConflict`] where the status does not allow it; [`Fault::NotFound`];
-/// [`Fault::RoleInsufficient`].
-pub async fn change(
-    cell: &Cell,
-    call: &Call,
-    id: InstructionId,
-    change: Change,
-) -> Outcome<Instruction> {
-    let room = cell.room_of(call.caller.tenant)?;
-    let (operation, on) = (change.operation(), ResourceType::Instruction);
-    cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
-    let turn = idempotency::begin(cell, call, &room).await?;
-    if let Some((made, stamp)) = turn.again() {
-        return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
-    }
-    let entry = cell.administrative(call, operation, on);
-    let mut with = Vec::new();
-    if let Some((version, status)) = next_status(&room, id, change) {
-        let made = Made::Instruction { id, version, status };
-        with.extend(idempotency::record(cell, call, &room, made).await?);
-    }
-    let (changed, receipt) = change_with(cell, &room, id, change, entry, with).await?;
-    Ok(Answer::stamped(changed, &receipt))
-}
-
-/// Challenges an instruction on behalf of the operator: it stops at once, the tenant is told.
-///
-/// # Errors
-/// As [`change`].
-pub async fn challenge(
-    cell: &Cell,
-    tenant: leadvault_domain::TenantId,
-    id: InstructionId,
-) -> Outcome<Instruction> {
-    let room = cell.room_of(tenant)?;
-    let entry =
-        crate::operator::entry(cell, LogOperation::InstructionChallenge, ResourceType::Instruction);
-    let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
-    let (changed, receipt) =
-        change_with(cell, &room, id, Change::Challenge, entry, vec![notice]).await?;
-    Ok(Answer::stamped(changed, &receipt))
-}
-
-/// The version a change is about, and the status it gets.
-fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, InstructionStatus)> {
-    let control = room.control();
-    let mut versions = control.instructions.iter().filter(|i| i.id == id);
-    versions
-        .rfind(|i| change.apply(i.status).is_some())
-        .and_then(|i| Some((i.version, change.apply(i.status)?)))
-}
-
-async fn change_with(
-    cell: &Cell,
-    room: &Room,
-    id: InstructionId,
-    change: Change,
-    entry: EntryDraft,
-    with: Vec<Write>,
-) -> Result<(Instruction, CommittedReceipt), Refusal> {
-    let control = room.control();
-    if control.state == TenantState::Closed
-        || (control.state != TenantState::Active && !change.narrows())
-    {
-        return Err(Fault::StateConflict.into());
-    }
-    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
-    if versions.is_empty() {
-        return Err(Fault::NotFound.into());
-    }
-    let live = versions.iter().rev().find(|i| change.apply(i.status).is_some());
-    let live = live.ok_or(Fault::StateConflict)?;
-    let status = change.apply(live.status).ok_or(Fault::StateConflict)?;
-    let mut changed = (*live).clone();
-    changed.status = status;
-    let mut writes: Vec<Write> =
-        vec![status_change(cell, live, live.status, status), BumpState.into()];
-    writes.extend(with);
-    let receipt = commit(cell, room, &changed, entry, writes.into()).await?;
-    cell.reload(room).await?;
-    Ok((changed, receipt))
 }
 
 /// The newest version of each instruction.

@@ -5,8 +5,10 @@
 //! carries the place of its entry ([`Answer`]), a refusal too ([`Refusal`]).
 
 pub mod api_keys;
+pub mod changes;
 pub mod close;
 pub mod datasets;
+pub mod explain;
 pub mod export;
 pub mod import;
 pub mod instructions;
@@ -20,7 +22,6 @@ pub mod shred;
 pub mod tenant_settings;
 pub mod tenants;
 
-mod body;
 mod call;
 mod canonical;
 mod cell;
@@ -45,7 +46,6 @@ mod suppression;
 mod system;
 mod upkeep;
 
-pub use body::parse_body;
 pub use call::{Act, Answer, Call, Outcome, Stamp};
 pub use cell::{Appender, Cell, CellParts, Readiness};
 pub use credential::{Credential, make_operator_key, operator_key_hash};

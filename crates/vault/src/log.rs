@@ -29,7 +29,14 @@ pub struct Proof {
     pub checkpoint: String,
 }
 
-fn allowed(cell: &Cell, call: &Call) -> Result<std::sync::Arc<crate::room::Room>, Refusal> {
+/// The room of a caller that may read its log.
+///
+/// # Errors
+/// [`Fault::RoleInsufficient`].
+pub(crate) fn allowed(
+    cell: &Cell,
+    call: &Call,
+) -> Result<std::sync::Arc<crate::room::Room>, Refusal> {
     if !READERS.contains(&call.caller.role) {
         return Err(Fault::RoleInsufficient.into());
     }

@@ -9,7 +9,7 @@ use crate::cell::Cell;
 use crate::error::Refusal;
 
 /// The service that acts for the operator in this build. Its id is fixed: it names no person.
-const SERVICE: ServiceId = ServiceId::from_bytes(*b"leadvault-vault\0");
+pub(crate) const SERVICE: ServiceId = ServiceId::from_bytes(*b"leadvault-vault\0");
 
 /// Starts an entry of an act of the operator.
 pub(crate) fn entry(cell: &Cell, operation: LogOperation, on: ResourceType) -> EntryDraft {

@@ -43,6 +43,8 @@ pub(crate) struct DatasetControl {
     pub(crate) columns: HashMap<FieldNo, Category>,
     /// Headers of unmapped columns, by field number; sealed at rest.
     pub(crate) headers: HashMap<FieldNo, String>,
+    /// The field whose values an unmapped column holds, as the tenant says; by field number.
+    pub(crate) meanings: HashMap<FieldNo, FieldNo>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
 }

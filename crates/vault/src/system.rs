@@ -59,9 +59,24 @@ pub(crate) fn seal_again(
     record: [u8; 16],
     plain: &[u8],
 ) -> Result<Sealed, Refusal> {
+    seal_again_as(cell, room, Kind::Small, before, record, plain)
+}
+
+/// As [`seal_again`], of a kind.
+///
+/// # Errors
+/// As [`seal_again`].
+pub(crate) fn seal_again_as(
+    cell: &Cell,
+    room: &Room,
+    kind: Kind,
+    before: &Sealed,
+    record: [u8; 16],
+    plain: &[u8],
+) -> Result<Sealed, Refusal> {
     let revision = before.revision.checked_add(1).ok_or(Fault::StateConflict)?;
     let sealed = room.ring()?.system(before.leaf)?;
-    let blob = sealed.seal(Kind::Small, record, SCHEMA, revision, plain, cell.entropy())?;
+    let blob = sealed.seal(kind, record, SCHEMA, revision, plain, cell.entropy())?;
     Ok(Sealed { leaf: before.leaf, revision, blob })
 }
 

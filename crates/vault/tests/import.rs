@@ -19,8 +19,7 @@ use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::import::job::{self, ImportView, NewImport, Part};
 use leadvault_vault::import::quarantine;
 use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, instructions, leads,
-    parse_body, tenants,
+    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, instructions, leads, tenants,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +64,7 @@ async fn cell_in(dir: &Path, clock: &Arc<SetClock>) -> Arc<Cell> {
     .with_control(Arc::clone(&data) as _);
     let signing = SigningKey::from_seed(&SecretKey::from_bytes([9; 32]));
     let parts = CellParts {
+        endpoints: std::collections::HashMap::new(),
         region: "eu1".parse().unwrap(),
         country: "DE".parse().unwrap(),
         data,
@@ -113,7 +113,7 @@ impl World {
             "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
             "export_recipient": null,
         });
-        let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
+        let tenant = serde_json::from_slice(tenant.to_string().as_bytes()).unwrap();
         let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
         let made = tenants::create(&cell, &act, tenant).await.unwrap();
         let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
@@ -129,9 +129,9 @@ impl World {
             route: "test",
             fingerprint: [0; 32],
         };
-        let dataset = parse_body(br#"{"name":"Fair","default_region":"US"}"#).unwrap();
+        let dataset = serde_json::from_slice(br#"{"name":"Fair","default_region":"US"}"#).unwrap();
         let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
-        let body = parse_body(permit().to_string().as_bytes()).unwrap();
+        let body = serde_json::from_slice(permit().to_string().as_bytes()).unwrap();
         let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
         instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
         call.instruction = Some(Named { id: drafted.id, version: None });
@@ -145,7 +145,7 @@ impl World {
                 "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true })
         });
         let new = json!({ "dataset": self.dataset, "attestation": attestation });
-        let new: NewImport = parse_body(new.to_string().as_bytes()).unwrap();
+        let new: NewImport = serde_json::from_slice(new.to_string().as_bytes()).unwrap();
         let id = job::open(&self.cell, &self.call, new).await.unwrap().value.id;
         // As a network would cut it.
         let pieces: Vec<Result<bytes::Bytes, std::io::Error>> =
@@ -341,7 +341,7 @@ async fn every_messy_file_becomes_what_its_generator_wrote() {
     let step = if std::env::var_os("LEADVAULT_FULL").is_some() { 1 } else { 3 };
     let mut files = 0;
     for case in cases.step_by(step) {
-        let dataset = parse_body(br#"{"name":"Case","default_region":"US"}"#).unwrap();
+        let dataset = serde_json::from_slice(br#"{"name":"Case","default_region":"US"}"#).unwrap();
         world.dataset = datasets::create(&world.cell, &world.call, dataset).await.unwrap().value.id;
         world.judge(&case).await;
         files += 1;
@@ -357,7 +357,7 @@ impl World {
             "mapping": (!mapping.is_empty()).then_some(mapping),
             "attestation": { "source": "s", "legal_basis": "b", "notice": {}, "jurisdictions": [],
                 "no_minors": true, "no_special_category": true } });
-        let new: NewImport = parse_body(new.to_string().as_bytes()).unwrap();
+        let new: NewImport = serde_json::from_slice(new.to_string().as_bytes()).unwrap();
         let opened = match job::open(&self.cell, &self.call, new).await {
             Ok(opened) => opened.value,
             Err(refusal) => {

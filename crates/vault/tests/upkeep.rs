@@ -12,8 +12,7 @@ use leadvault_ledger::{EntryView, LogKeys, LogOperation};
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::leads::LeadDoc;
 use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, leads, log, parse_body,
-    tenants,
+    Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, leads, log, tenants,
 };
 use serde_json::json;
 
@@ -53,7 +52,7 @@ impl World {
             "locations": { "store": ["DE"], "access": ["DE"] },
             "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
         });
-        let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
+        let tenant = serde_json::from_slice(tenant.to_string().as_bytes()).unwrap();
         let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
         let made = tenants::create(&cell, &act, tenant).await.unwrap();
         let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
@@ -76,7 +75,7 @@ impl World {
     async fn dataset(&self, key: &str) -> String {
         let mut call = self.call.clone();
         call.idempotency_key = Some(key.to_owned().into());
-        let body = parse_body(br#"{"name":"Fair"}"#).unwrap();
+        let body = serde_json::from_slice(br#"{"name":"Fair"}"#).unwrap();
         datasets::create(&self.cell, &call, body).await.unwrap().value.id.to_string()
     }
 
@@ -110,6 +109,7 @@ async fn cell_in(dir: &std::path::Path, clock: Arc<dyn Clock>) -> Arc<Cell> {
     .with_control(Arc::clone(&data) as _);
     let signing = SigningKey::from_seed(&SecretKey::from_bytes([9; 32]));
     let parts = CellParts {
+        endpoints: std::collections::HashMap::new(),
         region: "eu1".parse().unwrap(),
         country: "DE".parse().unwrap(),
         data,
@@ -172,13 +172,13 @@ async fn stats_count_the_keys_of_leads_that_were_opened() {
         "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
         "issuer": { "party": "controller", "authority": "contract_signatory" },
     });
-    let body = parse_body(permit.to_string().as_bytes()).unwrap();
+    let body = serde_json::from_slice(permit.to_string().as_bytes()).unwrap();
     let id = instructions::draft(cell, &call, None, body).await.unwrap().value.id;
     instructions::activate(cell, &call, id, 1).await.unwrap();
     call.instruction = Some(Named { id, version: None });
     call.purpose = Some("crm_operations".parse().unwrap());
     let doc = json!({ "dataset": dataset, "fields": { "email": "ada@example.com" } });
-    let doc: LeadDoc = parse_body(doc.to_string().as_bytes()).unwrap();
+    let doc: LeadDoc = serde_json::from_slice(doc.to_string().as_bytes()).unwrap();
     let lead = leads::create::create(cell, &call, &doc).await.unwrap().value.id;
     cell.keep_up().await;
     for _ in 0..3 {

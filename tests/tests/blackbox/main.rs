@@ -10,8 +10,10 @@ mod hostile;
 mod stop;
 mod tamper;
 
+mod api_document;
 mod backup;
 mod canary;
+mod conventions;
 mod crash;
 mod demo;
 mod export_cells;
@@ -32,3 +34,5 @@ mod log_verify;
 mod log_watch;
 mod readme;
 mod shred;
+mod surfaces;
+mod tls;

@@ -1,22 +1,29 @@
 //! The circumstances of a call: who, under what, which request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::Method;
 use axum::http::request::Parts;
-use leadvault_domain::{Caller, RequestId, Sensitive};
+use leadvault_domain::{Caller, RequestId, Sensitive, TenantId};
 use leadvault_vault::{Act, Call, Credential, Fault, fingerprint};
 
 use super::credential::Shown;
 use super::headers;
 use crate::problem::Problem;
 
-/// Every `METHOD /path` of the document. A call's route is one of these texts, so an undescribed route
-/// cannot be called.
-static ROUTES: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| crate::document::routes().map(|(m, p)| format!("{m} {p}")).collect());
+/// Every `METHOD /path` of the document, and the names its query may have. A call's route is one of these
+/// texts, so an undescribed route cannot be called.
+static ROUTES: LazyLock<BTreeMap<String, BTreeSet<&'static str>>> = LazyLock::new(|| {
+    let routes = crate::document::routes();
+    routes
+        .map(|(method, path)| {
+            let names = crate::document::query_names(&method, path).collect();
+            (format!("{method} {path}"), names)
+        })
+        .collect()
+});
 
 /// A call by a tenant's key, without a JSON body.
 #[derive(Debug)]
@@ -81,8 +88,36 @@ fn fingerprint_of(parts: &Parts, body: &[u8]) -> [u8; 32] {
 /// The tenant's caller. The operator's key reads no tenant content, whatever the route.
 pub(super) fn caller(parts: &Parts) -> Result<Caller, Fault> {
     match credential(parts)?.as_ref() {
-        Credential::Tenant(caller) => Ok(Caller::clone(caller)),
+        Credential::Tenant(caller) => confirmed(parts, Caller::clone(caller)),
         Credential::Operator => Err(Fault::RoleInsufficient),
+    }
+}
+
+/// A header `Tenant` that names another tenant than the credential's is a mistake of the client's.
+fn confirmed(parts: &Parts, caller: Caller) -> Result<Caller, Fault> {
+    match headers::tenant(&parts.headers)? {
+        Some(named) if named != caller.tenant => Err(Fault::NotFound),
+        _ => Ok(caller),
+    }
+}
+
+/// Who drafts an instruction: the controller, or the operator for it.
+#[derive(Debug)]
+pub(crate) enum Author {
+    /// A call of the tenant.
+    Tenant(Box<Call>),
+    /// The operator, and the tenant it names.
+    Operator(Option<TenantId>),
+}
+
+/// Who drafts, with these bytes as the body.
+pub(super) fn author(parts: &Parts, body: &[u8]) -> Result<Author, Fault> {
+    match credential(parts)?.as_ref() {
+        Credential::Tenant(_) => Ok(Author::Tenant(Box::new(tenant_call(parts, body)?))),
+        Credential::Operator => {
+            route(parts)?;
+            Ok(Author::Operator(headers::tenant(&parts.headers)?))
+        }
     }
 }
 
@@ -103,6 +138,8 @@ fn idempotency_key(parts: &Parts) -> Result<Option<Sensitive<String>>, Fault> {
     headers::idempotency_key(&parts.headers)
 }
 
+/// The route of a call. A query may hold the names that the document gives it and no other: a typo is not
+/// to be taken for the default.
 fn route(parts: &Parts) -> Result<&'static str, Fault> {
     let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     // `HEAD` is answered by the handler of `GET`.
@@ -111,5 +148,13 @@ fn route(parts: &Parts) -> Result<&'static str, Fault> {
         method => method,
     };
     let text = format!("{method} {}", crate::document::described(path));
-    ROUTES.get(&text).map(String::as_str).ok_or(Fault::Internal("route_undescribed"))
+    let (route, names) = ROUTES.get_key_value(&text).ok_or(Fault::Internal("route_undescribed"))?;
+    let query = parts.uri.query().unwrap_or_default();
+    let named = query.split('&').filter(|pair| !pair.is_empty());
+    let mut names_sent = named.map(|pair| pair.split('=').next().unwrap_or_default());
+    if names_sent.all(|name| names.contains(name)) {
+        Ok(route.as_str())
+    } else {
+        Err(Fault::UnknownField("query:*".to_owned()))
+    }
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use leadvault_vault::{Credential, Fault};
 
 use crate::problem::Problem;
+use crate::rate::Standing;
 use crate::request_line::Whose;
 use crate::state::ApiState;
 
@@ -16,7 +17,7 @@ use crate::state::ApiState;
 #[derive(Debug, Clone)]
 pub(crate) struct Shown(pub(crate) Arc<Credential>);
 
-/// Lets a request with a genuine key pass; 401 or 421 otherwise.
+/// Lets a request with a genuine key pass, as long as its tenant has requests left; 401, 421 or 429 otherwise.
 pub(crate) async fn authenticate(
     State(state): State<ApiState>,
     mut request: Request,
@@ -30,13 +31,28 @@ pub(crate) async fn authenticate(
         Ok(credential) => credential,
         Err(fault) => return Problem::from(fault).into_response(),
     };
-    if let (Credential::Tenant(caller), Some(whose)) =
-        (&credential, request.extensions().get::<Whose>())
-    {
-        whose.note(caller.tenant);
+    let standing = match &credential {
+        Credential::Tenant(caller) => {
+            if let Some(whose) = request.extensions().get::<Whose>() {
+                whose.note(caller.tenant);
+            }
+            Some(state.rate.count(caller.tenant, state.cell.clock().now()))
+        }
+        Credential::Operator => None,
+    };
+    let mut response = match standing {
+        Some(Standing { exceeded: true, seconds, .. }) => {
+            Problem::from(Fault::RateLimited { retry_after_seconds: seconds }).into_response()
+        }
+        _ => {
+            request.extensions_mut().insert(Shown(Arc::new(credential)));
+            next.run(request).await
+        }
+    };
+    if let Some(standing) = standing {
+        standing.put(response.headers_mut());
     }
-    request.extensions_mut().insert(Shown(Arc::new(credential)));
-    next.run(request).await
+    response
 }
 
 /// The token of `Authorization: Bearer …`. Two such headers are as good as none.

@@ -1,7 +1,7 @@
 //! The request headers of surfaces.md 2 that say under what a call runs.
 
 use axum::http::HeaderMap;
-use leadvault_domain::{Purpose, Sensitive};
+use leadvault_domain::{Purpose, Sensitive, TenantId};
 use leadvault_policy::Named;
 use leadvault_vault::Fault;
 
@@ -11,20 +11,34 @@ const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// `Instruction: ins_…`, with `;v=3` to pin a version.
 pub(super) fn instruction(headers: &HeaderMap) -> Result<Option<Named>, Fault> {
     const PLACE: &str = "header:Instruction";
-    let Some(text) = one(headers, "instruction", PLACE)? else { return Ok(None) };
+    one(headers, "instruction", PLACE)?.map(|text| named(text, PLACE)).transpose()
+}
+
+/// An instruction as text, with or without a pinned version.
+///
+/// # Errors
+/// [`Fault::BadRequest`] at `place`.
+pub(crate) fn named(text: &str, place: &'static str) -> Result<Named, Fault> {
     let mut parts = text.split(';').map(|part| part.trim_matches(' '));
     let id = parts.next().unwrap_or_default();
-    let id = id.parse().map_err(|_| Fault::bad(PLACE, "id"))?;
+    let id = id.parse().map_err(|_| Fault::bad(place, "id"))?;
     let version = match (parts.next(), parts.next()) {
         (None, _) => None,
         (Some(pin), None) => {
             let digits = pin.strip_prefix("v=").filter(|d| is_number(d));
             let version = digits.and_then(|d| d.parse::<u32>().ok()).filter(|v| *v > 0);
-            Some(version.ok_or_else(|| Fault::bad(PLACE, "version"))?)
+            Some(version.ok_or_else(|| Fault::bad(place, "version"))?)
         }
-        _ => return Err(Fault::bad(PLACE, "version")),
+        _ => return Err(Fault::bad(place, "version")),
     };
-    Ok(Some(Named { id, version }))
+    Ok(Named { id, version })
+}
+
+/// `Tenant: tn_…`: whom the operator acts for; with a tenant's key it can only confirm it.
+pub(super) fn tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Fault> {
+    const PLACE: &str = "header:Tenant";
+    let text = one(headers, "tenant", PLACE)?;
+    text.map(|text| text.parse().map_err(|_| Fault::bad(PLACE, "id"))).transpose()
 }
 
 /// `Purpose: crm_operations`.

@@ -9,8 +9,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use leadvault_vault::{Act, Call, Fault};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use super::call::{caller, operator, operator_call, tenant_call};
+use super::call::{Author, author, caller, operator, operator_call, tenant_call};
 use super::members;
 use crate::problem::Problem;
 
@@ -38,6 +39,15 @@ pub(crate) struct TenantPatch<T> {
 pub(crate) struct OperatorJson<T> {
     /// The call.
     pub(crate) act: Act,
+    /// The body.
+    pub(crate) body: T,
+}
+
+/// The draft of an instruction with an `application/json` body, by the controller or the operator.
+#[derive(Debug)]
+pub(crate) struct AuthorJson<T> {
+    /// Who drafts.
+    pub(crate) author: Author,
     /// The body.
     pub(crate) body: T,
 }
@@ -73,6 +83,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OperatorJson<T> {
         let head = parts.clone();
         let bytes = read(Request::from_parts(parts, body), state).await?;
         Ok(Self { act: operator_call(&head, &bytes)?, body: parse(&bytes)? })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for AuthorJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        media_type(&parts.headers, JSON)?;
+        let head = parts.clone();
+        let bytes = read(Request::from_parts(parts, body), state).await?;
+        Ok(Self { author: author(&head, &bytes)?, body: parse(&bytes)? })
     }
 }
 
@@ -129,6 +151,45 @@ where
     T: serde::Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A map whose members are the caller's, each at most once: of two, the second would silently win. With
+/// `#[serde(default)]`; null is an empty map.
+///
+/// # Errors
+/// As serde's for a member that a type has twice.
+pub(crate) fn distinct<'de, D>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    struct Distinct;
+
+    impl<'de> serde::de::Visitor<'de> for Distinct {
+        type Value = Option<Map<String, Value>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object or null")
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut access: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut map = Map::new();
+            while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                if map.insert(name, value).is_some() {
+                    return Err(serde::de::Error::custom("duplicate field"));
+                }
+            }
+            Ok(Some(map))
+        }
+    }
+
+    deserializer.deserialize_any(Distinct)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Datasets of a tenant.
 
 use axum::extract::State;
-use leadvault_domain::{Country, DatasetId, Regime, Timestamp};
-use leadvault_vault::datasets::{self, DatasetView, NewDataset};
-use leadvault_vault::shred;
+use leadvault_domain::{Category, Country, DatasetId, FieldNo, Regime, Timestamp};
+use leadvault_vault::datasets::{self, ClassifiedColumn, DatasetView, NewDataset};
+use leadvault_vault::{Fault, shred};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,6 +19,7 @@ use crate::state::ApiState;
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(create_dataset, list_datasets))
+        .routes(routes!(classify_column))
         .routes(routes!(shred_dataset))
 }
 
@@ -64,6 +65,42 @@ struct Dataset {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// Unmapped columns that were classified.
+    columns: Vec<Column>,
+}
+
+/// An unmapped column that was classified.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DatasetColumn)]
+struct Column {
+    /// Its index in the file, from 0; its values are the field `x_<column>`.
+    column: u16,
+    /// Its category, which decides what may be done with it.
+    #[schema(value_type = String, example = "company_role")]
+    category: Category,
+    /// The field whose values it holds.
+    #[schema(required = true, example = "job_title")]
+    field: Option<String>,
+}
+
+impl From<ClassifiedColumn> for Column {
+    fn from(column: ClassifiedColumn) -> Self {
+        let ClassifiedColumn { column, category, field } = column;
+        Self { column, category, field: field.map(FieldNo::name) }
+    }
+}
+
+/// What an unmapped column is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ColumnClass {
+    /// Its category.
+    #[schema(value_type = String, example = "company_role")]
+    category: Category,
+    /// Name of the field whose values it holds, which has this category; null = none.
+    #[serde(default)]
+    #[schema(example = "job_title")]
+    field: Option<String>,
 }
 
 impl From<DatasetView> for Dataset {
@@ -74,6 +111,7 @@ impl From<DatasetView> for Dataset {
             default_region: view.default_region,
             origin: view.origin,
             created_at: view.created_at,
+            columns: view.columns.into_iter().map(Column::from).collect(),
         }
     }
 }
@@ -96,6 +134,24 @@ async fn list_datasets(State(state): State<ApiState>, TenantCall(call): TenantCa
     Reply::ok(datasets::list(&state.cell, &call).await?, |views| {
         Page::new(views.into_iter().map(Dataset::from).collect(), None)
     })
+}
+
+/// Classifies an unmapped column: from now on its category decides what may be done with it.
+#[utoipa::path(put, path = "/v1/datasets/{id}/columns/{n}", tag = "datasets",
+    params(("id" = String, Path, description = "The dataset"),
+        ("n" = u16, Path, description = "Index of the column in the file, from 0")),
+    request_body = ColumnClass,
+    responses((status = 200, body = Dataset), (status = 423, response = Refused)))]
+async fn classify_column(
+    State(state): State<ApiState>,
+    Path((id, n)): Path<(DatasetId, u16)>,
+    TenantJson { call, body }: TenantJson<ColumnClass>,
+) -> Handled {
+    let unknown = || Fault::UnknownField("#/field".to_owned());
+    let field = body.field.map(|name| FieldNo::by_name(&name).ok_or_else(unknown)).transpose()?;
+    let column = usize::from(n);
+    let done = datasets::classify(&state.cell, &call, id, column, body.category, field).await?;
+    Reply::ok(done, Dataset::from)
 }
 
 /// Shreds a dataset: every lead in it, its index and its name.

@@ -2,16 +2,16 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use leadvault_domain::{Instruction, InstructionId};
+use leadvault_domain::{Instruction, InstructionId, InstructionStatus};
 use leadvault_vault::instructions::{self, Activation, Change};
-use leadvault_vault::{Answer, Call, InstructionBody};
+use leadvault_vault::{Answer, Call, Fault, InstructionBody};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answer::{Handled, Page, Reply};
-use crate::extract::{Path, Query, TenantCall, TenantJson};
+use crate::extract::{Author, AuthorJson, OperatorJson, Path, Query, TenantCall, TenantJson};
 use crate::problem::Refused;
 use crate::state::ApiState;
 
@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(suspend_instruction))
         .routes(routes!(resume_instruction))
         .routes(routes!(revoke_instruction))
+        .routes(routes!(challenge_instruction))
         .routes(routes!(confirm_instruction))
         .routes(routes!(withdraw_instruction))
 }
@@ -70,26 +71,73 @@ struct AwaitingSecond {
     status: &'static str,
 }
 
-/// Drafts an instruction, version 1.
+/// Why the operator holds an instruction to infringe the law.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChallengeBody {
+    /// The provision of the law.
+    #[schema(example = "GDPR Art. 9(1)", max_length = 1000)]
+    provision: String,
+}
+
+/// A challenged version, as the operator is told of it: no text of the tenant's.
+#[derive(Serialize, ToSchema)]
+struct Challenged {
+    /// The instruction.
+    #[schema(value_type = String, example = "ins_01kb0000000000000000000000")]
+    id: InstructionId,
+    /// The version that stopped.
+    version: u32,
+    /// Always `challenged`.
+    #[schema(value_type = String, example = "challenged")]
+    status: InstructionStatus,
+    /// The provision of the law.
+    #[schema(example = "GDPR Art. 9(1)")]
+    provision: String,
+}
+
+/// Drafts an instruction, version 1. The operator drafts for the tenant that the header names; only the
+/// controller can put a draft in force.
 #[utoipa::path(post, path = "/v1/instructions", tag = "instructions",
-    request_body = InstructionDraft, responses((status = 201, body = InstructionView)))]
+    security(("tenant_key" = []), ("operator_key" = [])),
+    params(("Tenant" = Option<String>, Header,
+        description = "With the operator's key: for whom it drafts. With a tenant's key it may only confirm it")),
+    request_body = InstructionDraft, responses((status = 201, body = InstructionView),
+        (status = 404, response = Refused), (status = 409, response = Refused)))]
 async fn draft_instruction(
     State(state): State<ApiState>,
-    TenantJson { call, body }: TenantJson<InstructionBody>,
+    AuthorJson { author, body }: AuthorJson<InstructionBody>,
 ) -> Handled {
-    Reply::created(instructions::draft(&state.cell, &call, None, body).await?, itself)
+    let drafted = match author {
+        Author::Tenant(call) => instructions::draft(&state.cell, &call, None, body).await?,
+        Author::Operator(tenant) => {
+            let tenant = tenant.ok_or_else(|| Fault::bad("header:Tenant", "required"))?;
+            instructions::draft_by_operator(&state.cell, tenant, None, body).await?
+        }
+    };
+    let location = format!("/v1/instructions/{}", drafted.value.id);
+    Ok(Reply::created(drafted, itself)?.location(&location))
 }
 
 /// Drafts the next version. The one before stays as it is until the new one is activated.
 #[utoipa::path(post, path = "/v1/instructions/{id}", tag = "instructions",
+    security(("tenant_key" = []), ("operator_key" = [])),
     params(("id" = String, Path, description = "The instruction")),
-    request_body = InstructionDraft, responses((status = 201, body = InstructionView)))]
+    request_body = InstructionDraft, responses((status = 201, body = InstructionView),
+        (status = 409, response = Refused)))]
 async fn draft_instruction_version(
     State(state): State<ApiState>,
     Path(id): Path<InstructionId>,
-    TenantJson { call, body }: TenantJson<InstructionBody>,
+    AuthorJson { author, body }: AuthorJson<InstructionBody>,
 ) -> Handled {
-    Reply::created(instructions::draft(&state.cell, &call, Some(id), body).await?, itself)
+    let drafted = match author {
+        Author::Tenant(call) => instructions::draft(&state.cell, &call, Some(id), body).await?,
+        Author::Operator(_) => {
+            let tenant = instructions::owner(&state.cell, id)?;
+            instructions::draft_by_operator(&state.cell, tenant, Some(id), body).await?
+        }
+    };
+    Reply::created(drafted, itself)
 }
 
 /// Lists the newest version of each instruction.
@@ -168,6 +216,28 @@ async fn revoke_instruction(
     Path(id): Path<InstructionId>,
 ) -> Handled {
     change(&state, &call, id, Change::Revoke).await
+}
+
+/// Challenges an instruction that the operator holds to infringe the law: it stops at once, and the tenant
+/// is told. Only the controller ends a challenge, by confirming or withdrawing the instruction.
+#[utoipa::path(post, path = "/v1/instructions/{id}/challenge", tag = "instructions",
+    security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The instruction")), request_body = ChallengeBody,
+    responses((status = 200, body = Challenged), (status = 409, response = Refused),
+        (status = 423, response = Refused)))]
+async fn challenge_instruction(
+    State(state): State<ApiState>,
+    Path(id): Path<InstructionId>,
+    OperatorJson { body, .. }: OperatorJson<ChallengeBody>,
+) -> Handled {
+    let tenant = instructions::owner(&state.cell, id)?;
+    let done = instructions::challenge(&state.cell, tenant, id, &body.provision).await?;
+    Reply::ok(done, |challenged| Challenged {
+        id,
+        version: challenged.version,
+        status: challenged.status,
+        provision: body.provision,
+    })
 }
 
 /// Confirms a challenged instruction: it is in force again.

@@ -127,10 +127,19 @@ async fn list_leads(
     TenantCall(call): TenantCall,
     Query(query): Query<ListQuery>,
 ) -> Handled {
-    let limit = page_limit(query.limit)?;
+    let limit = page_limit(query.limit, "query:limit")?;
     let cursor = query.cursor.as_deref();
     let page = list::list(&state.cell, &call, query.dataset, limit, cursor).await?;
-    Reply::ok(page, body::page)
+    let next = page.value.next_cursor.clone();
+    let reply = Reply::ok(page, body::page)?;
+    let asked = [
+        ("dataset", query.dataset.map(|id| id.to_string())),
+        ("limit", query.limit.map(|limit| limit.to_string())),
+    ];
+    Ok(match next {
+        Some(at) => reply.link_next("/v1/leads", &asked, &at),
+        None => reply,
+    })
 }
 
 /// Changes a lead by a merge patch.

@@ -31,8 +31,8 @@ const TEXT_BYTES_MAX: usize = 1_000;
 /// A deep search.
 #[derive(Debug, Clone)]
 pub struct DeepSearch {
-    /// The dataset to go through.
-    pub dataset: DatasetId,
+    /// The dataset to go through; without it, all the key may see.
+    pub dataset: Option<DatasetId>,
     /// Fields to look into.
     pub inside: Vec<FieldNo>,
     /// What they must contain, letters compared without case.
@@ -69,17 +69,25 @@ async fn search_once(
     search: &DeepSearch,
 ) -> Outcome<LeadPage> {
     let on = ResourceType::Query;
-    let Ok(dataset) = datasets::visible(room, call, search.dataset) else {
+    let Ok(asked) = search.dataset.map(|id| datasets::visible(room, call, id)).transpose() else {
         return Err(cell.not_found(room, call, Operation::Search, on).await);
     };
+    let category = |f: FieldNo| asked.as_ref().map_or_else(|| f.category(), |d| category_of(d, f));
     let named = search.inside.iter().chain(search.fields.iter().flatten());
-    let named: Vec<_> = named.map(|f| (*f, category_of(&dataset, *f))).collect();
+    let named: Vec<_> = named.map(|f| (*f, category(*f))).collect();
     let mut ask = Ask::new(operations_of(Kind::SearchDeep)).with_fields(named);
-    ask.dataset = Some(dataset.id);
+    ask.dataset = search.dataset;
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
-    let query: [&[u8]; 3] = [b"deep", &dataset.id.bytes(), search.contains.expose().as_bytes()];
-    let mut after =
-        search.cursor.as_deref().map(|text| cursor::read(cell, room, text, &query)).transpose()?;
+    let dataset = search.dataset.map_or([0; 16], DatasetId::bytes);
+    let numbers = search.inside.iter().map(|f| u64::from(f.0));
+    let inside = std::iter::once(search.inside.len() as u64).chain(numbers);
+    let inside: Vec<u8> = inside.flat_map(u64::to_be_bytes).collect();
+    let query: [&[u8]; 4] = [b"deep", &dataset, &inside, search.contains.expose().as_bytes()];
+    let mut after = search
+        .cursor
+        .as_deref()
+        .map(|text| cursor::read(cell, room, text, cursor::IN_BODY, &query))
+        .transpose()?;
     let needle = search.contains.expose().to_lowercase();
     let mut found = Vec::new();
     let mut stamp = None;
@@ -87,9 +95,21 @@ async fn search_once(
     let mut more = true;
     while more && scanned < ROWS_MAX && found.len() < search.limit as usize {
         let scope = TenantScope(room.no);
-        let rows = cell.data().list_leads(scope, Some(dataset.no), after, PORTION_ROWS).await?;
+        let no = asked.as_ref().map(|dataset| dataset.no);
+        let mut rows = cell.data().list_leads(scope, no, after, PORTION_ROWS).await?;
         more = rows.len() == PORTION_ROWS as usize;
+        // An entry names one dataset, so a portion ends where the next one begins.
+        let Some(first) = rows.first().map(|row| row.at.dataset) else { break };
+        if let Some(next) = rows.iter().position(|row| row.at.dataset != first) {
+            rows.truncate(next);
+            more = true;
+        }
         scanned += rows.len();
+        let home = rows.first().map(|row| dataset_of(room, call.caller.datasets.as_ref(), row));
+        let Some(Ok(dataset)) = home else {
+            after = rows.last().map(|row| row.at);
+            continue;
+        };
         let portion = Portion { cell, call, room, permit: &permit, dataset: &dataset, search };
         let hits = portion.open(rows, &needle).await?;
         stamp = Some(hits.stamp);
@@ -105,11 +125,18 @@ async fn search_once(
             after = hits.end.or(after);
         }
     }
+    let stamp = match stamp {
+        Some(stamp) => stamp,
+        None => {
+            let entry = permit.entry(call, on).fields(search.inside.iter().copied()).n(0);
+            Stamp::from(&cell.commit(room, entry, Some(permit.read_generations())).await?)
+        }
+    };
     let next_cursor = match after.filter(|_| more) {
-        Some(last) => Some(cursor::write(cell, room, last, &query)?),
+        Some(last) => Some(cursor::write(cell, room, last, cursor::PAGE_SECONDS, &query)?),
         None => None,
     };
-    Ok(Answer { value: LeadPage { data: found, next_cursor }, stamp })
+    Ok(Answer { value: LeadPage { data: found, next_cursor }, stamp: Some(stamp) })
 }
 
 /// What a portion is opened with.
@@ -136,9 +163,8 @@ impl Portion<'_> {
         let end = rows.last().map(|row| row.at);
         let mut located = Vec::with_capacity(rows.len());
         for row in rows {
-            let seen = dataset_of(self.room, self.call.caller.datasets.as_ref(), &row).is_ok();
             let denied = self.permit.rows.denial(&policy_row(&row, self.dataset.id)).is_some();
-            if !seen || denied || hidden(row.labels) {
+            if denied || hidden(row.labels) {
                 continue;
             }
             if let Ok(leaf) = locate(&ring, &row) {
@@ -188,7 +214,9 @@ impl Portion<'_> {
 
     fn holds(&self, values: &leadvault_domain::Fields, needle: &str) -> bool {
         let contains = |text: &Personal| text.expose().to_lowercase().contains(needle);
-        self.search.inside.iter().filter_map(|f| values.get(f)).any(|value| match value {
+        let covered = |f: &&FieldNo| self.permit.fields.covers(**f, category_of(self.dataset, **f));
+        let inside = self.search.inside.iter().filter(covered).filter_map(|f| values.get(f));
+        inside.into_iter().any(|value| match value {
             Value::Text(text) => contains(text),
             Value::List(list) => list.iter().any(contains),
             Value::Pairs(pairs) => pairs.iter().any(|(text, _)| contains(text)),

@@ -62,7 +62,8 @@ async fn list_once(
     };
     let scope = TenantScope(room.no);
     let query: [&[u8]; 2] = [b"list", &dataset.map_or([0; 16], DatasetId::bytes)];
-    let after = at.map(|text| cursor::read(cell, room, text, &query)).transpose()?;
+    let read = |text| cursor::read(cell, room, text, cursor::IN_QUERY, &query);
+    let after = at.map(read).transpose()?;
     let no = known.as_ref().map(|d| d.no);
     let rows = cell.data().list_leads(scope, no, after, limit + 1).await?;
     let more = rows.len() > limit as usize;
@@ -76,7 +77,7 @@ async fn list_once(
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
     let (views, receipt) = open_page(cell, call, room, &permit, seen, dataset).await?;
     let next_cursor = match last.filter(|_| more) {
-        Some(last) => Some(cursor::write(cell, room, last, &query)?),
+        Some(last) => Some(cursor::write(cell, room, last, cursor::PAGE_SECONDS, &query)?),
         None => None,
     };
     Ok(Answer::stamped(LeadPage { data: views, next_cursor }, &receipt))

@@ -101,9 +101,11 @@ async fn search_once(
         }
     }
     let kind = search.field.info().and_then(|f| f.tag).ok_or(Fault::Internal("tag kind"))?;
-    let own: [&[u8]; 3] = [b"search", &kind.0.to_be_bytes(), search.value.expose().as_bytes()];
-    let after =
-        search.cursor.as_deref().map(|text| cursor::read(cell, room, text, &own)).transpose()?;
+    let dataset = search.dataset.map_or([0; 16], DatasetId::bytes);
+    let field = search.field.0.to_be_bytes();
+    let own: [&[u8]; 4] = [b"search", &dataset, &field, search.value.expose().as_bytes()];
+    let read = |text| cursor::read(cell, room, text, cursor::IN_BODY, &own);
+    let after = search.cursor.as_deref().map(read).transpose()?;
     let scope = TenantScope(room.no);
     let rows = cell.data().list_leads_by_tag(scope, kind, &tags, after, search.limit + 1).await?;
     let more = rows.len() > search.limit as usize;
@@ -145,7 +147,7 @@ async fn search_once(
         views.push(finish(cell, room, &row, &home, !with_fields, (shaped, tags, notes)).await?);
     }
     let next_cursor = match last.filter(|_| more) {
-        Some(last) => Some(cursor::write(cell, room, last, &own)?),
+        Some(last) => Some(cursor::write(cell, room, last, cursor::PAGE_SECONDS, &own)?),
         None => None,
     };
     Ok(Answer::stamped(LeadPage { data: views, next_cursor }, &receipt))

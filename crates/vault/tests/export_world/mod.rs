@@ -19,7 +19,7 @@ use leadvault_vault::export::Span;
 use leadvault_vault::leads::LeadDoc;
 use leadvault_vault::{
     Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
-    operations, parse_body, tenants,
+    operations, tenants,
 };
 use serde_json::{Value, json};
 
@@ -100,6 +100,7 @@ async fn cell_in(
     )
     .with_control(Arc::clone(&data) as _);
     let parts = CellParts {
+        endpoints: std::collections::HashMap::new(),
         region: "eu1".parse().unwrap(),
         country: "DE".parse().unwrap(),
         data,
@@ -158,7 +159,7 @@ impl World {
             "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
             "export_recipient": identity.recipient().to_string(),
         });
-        let tenant = parse_body(tenant.to_string().as_bytes()).unwrap();
+        let tenant = serde_json::from_slice(tenant.to_string().as_bytes()).unwrap();
         let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
         let made = tenants::create(&cell, &act, tenant).await.unwrap();
         let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
@@ -174,9 +175,9 @@ impl World {
             route: "test",
             fingerprint: [0; 32],
         };
-        let dataset = parse_body(br#"{"name":"Fair"}"#).unwrap();
+        let dataset = serde_json::from_slice(br#"{"name":"Fair"}"#).unwrap();
         let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
-        let body = parse_body(permit().to_string().as_bytes()).unwrap();
+        let body = serde_json::from_slice(permit().to_string().as_bytes()).unwrap();
         let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
         instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
         call.instruction = Some(Named { id: drafted.id, version: None });
@@ -195,7 +196,7 @@ impl World {
 
     /// Another dataset.
     pub(crate) async fn dataset(&self, name: &str) -> DatasetId {
-        let body = parse_body(json!({ "name": name }).to_string().as_bytes()).unwrap();
+        let body = serde_json::from_slice(json!({ "name": name }).to_string().as_bytes()).unwrap();
         datasets::create(&self.cell, &self.call, body).await.unwrap().value.id
     }
 
@@ -208,7 +209,7 @@ impl World {
             "dataset": dataset, "external_id": "A1", "tags": ["vip"],
             "fields": { "email": email, "company": company },
         });
-        let doc: LeadDoc = parse_body(doc.to_string().as_bytes()).unwrap();
+        let doc: LeadDoc = serde_json::from_slice(doc.to_string().as_bytes()).unwrap();
         leads::create::create(&self.cell, &self.call, &doc).await.unwrap().value.id
     }
 

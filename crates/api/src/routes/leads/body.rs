@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::answer::Page;
-use crate::extract::present;
+use crate::extract::{distinct, present};
 
 /// A lead to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -20,9 +20,9 @@ pub(super) struct LeadDraft {
     #[serde(default)]
     external_id: Option<String>,
     /// Values by name of field.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     #[schema(value_type = Object, example = json!({"email": "ada@example.com", "first_name": "Ada"}))]
-    fields: Map<String, Value>,
+    fields: Option<Map<String, Value>>,
     /// Tags.
     #[serde(default)]
     tags: Vec<String>,
@@ -51,9 +51,9 @@ pub(super) struct NoteDraft {
 #[serde(deny_unknown_fields)]
 pub(super) struct LeadChange {
     /// Values by name of field; null clears one.
-    #[serde(default)]
-    #[schema(value_type = Object, example = json!({"phone": "+14155550123", "title": null}))]
-    fields: Map<String, Value>,
+    #[serde(default, deserialize_with = "distinct")]
+    #[schema(value_type = Object, example = json!({"phone": "+14155550123", "job_title": null}))]
+    fields: Option<Map<String, Value>>,
     /// The tags that replace those there.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -75,7 +75,7 @@ impl From<LeadDraft> for LeadDoc {
         Self {
             dataset: draft.dataset,
             external_id: draft.external_id,
-            fields: draft.fields,
+            fields: draft.fields.unwrap_or_default(),
             tags: draft.tags,
             notes: draft.notes.into_iter().map(NoteDoc::from).collect(),
             origin: draft.origin,
@@ -87,7 +87,7 @@ impl From<LeadChange> for LeadPatch {
     fn from(change: LeadChange) -> Self {
         let notes = change.notes.map(Option::unwrap_or_default);
         Self {
-            fields: change.fields,
+            fields: change.fields.unwrap_or_default(),
             tags: change.tags.map(Option::unwrap_or_default),
             notes: notes.map(|notes| notes.into_iter().map(NoteDoc::from).collect()),
         }

@@ -1,0 +1,175 @@
+//! The life of an instruction after its draft: suspended, resumed, revoked, challenged.
+//!
+//! Suspending and revoking need no key, so that they work when the tenant's key does not. A challenge and
+//! its end are written into the text (`legal.challenge`, which the hash does not cover), and need one.
+
+use leadvault_domain::{
+    Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
+};
+use leadvault_ledger::{CommittedReceipt, EntryDraft, LogOperation, ResourceType};
+use leadvault_store::{BumpState, Write};
+use serde_json::{Value as Json, json};
+
+use super::{as_it_was, commit, resealed, status_change};
+use crate::call::{Answer, Call, Outcome};
+use crate::cell::Cell;
+use crate::error::{Fault, Refusal};
+use crate::idempotency::{self, Made};
+use crate::notices::{self, NoticeKind};
+use crate::operator;
+use crate::room::Room;
+
+/// Longest name of a provision of the law, in characters.
+const PROVISION_CHARS_MAX: usize = 1_000;
+
+/// A change of status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// active → suspended
+    Suspend,
+    /// suspended → active
+    Resume,
+    /// any but a final one → revoked
+    Revoke,
+    /// active or suspended → challenged, by the operator
+    Challenge,
+    /// challenged → active, by the controller
+    Confirm,
+    /// challenged → revoked, by the controller
+    Withdraw,
+}
+
+impl Change {
+    /// The status a version gets, if it may.
+    const fn apply(self, from: InstructionStatus) -> Option<InstructionStatus> {
+        use InstructionStatus as S;
+        match (self, from) {
+            (Self::Suspend, S::Active) => Some(S::Suspended),
+            (Self::Resume, S::Suspended) | (Self::Confirm, S::Challenged) => Some(S::Active),
+            (Self::Revoke, S::Draft | S::Active | S::Suspended | S::Challenged)
+            | (Self::Withdraw, S::Challenged) => Some(S::Revoked),
+            (Self::Challenge, S::Active | S::Suspended) => Some(S::Challenged),
+            _ => None,
+        }
+    }
+
+    const fn operation(self) -> LogOperation {
+        match self {
+            Self::Suspend => LogOperation::InstructionSuspend,
+            Self::Resume | Self::Confirm => LogOperation::InstructionActivate,
+            Self::Revoke | Self::Withdraw => LogOperation::InstructionRevoke,
+            Self::Challenge => LogOperation::InstructionChallenge,
+        }
+    }
+
+    /// The challenge with its outcome, where this ends one.
+    fn ends(self, challenged: &Instruction) -> Option<Json> {
+        let outcome = match self {
+            Self::Confirm => "confirmed",
+            Self::Withdraw => "withdrawn",
+            _ => return None,
+        };
+        let mut told = challenged.legal.as_ref()?.challenge.clone()?;
+        told.as_object_mut()?.insert("outcome".to_owned(), outcome.into());
+        Some(told)
+    }
+
+    /// What a status may still become in a state that allows narrowing only.
+    const fn narrows(self) -> bool {
+        !matches!(self, Self::Resume | Self::Confirm)
+    }
+}
+
+/// Changes the status of the version that is in force (or waits).
+///
+/// # Errors
+/// [`Fault::StateConflict`] where the status does not allow it; [`Fault::NotFound`];
+/// [`Fault::RoleInsufficient`].
+pub async fn change(
+    cell: &Cell,
+    call: &Call,
+    id: InstructionId,
+    change: Change,
+) -> Outcome<Instruction> {
+    let room = cell.room_of(call.caller.tenant)?;
+    let (operation, on) = (change.operation(), ResourceType::Instruction);
+    cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let entry = cell.administrative(call, operation, on);
+    let (changed, receipt) = change_with(cell, &room, id, change, entry, Beside::default()).await?;
+    Ok(Answer::stamped(changed, &receipt))
+}
+
+/// Challenges an instruction on behalf of the operator, who holds that a provision of the law forbids it
+/// it stops at once, and the tenant is told.
+///
+/// # Errors
+/// As [`change`]; [`Fault::Invalid`] for a provision that is empty or too long.
+pub async fn challenge(
+    cell: &Cell,
+    tenant: TenantId,
+    id: InstructionId,
+    provision: &str,
+) -> Outcome<Instruction> {
+    let provision = provision.trim();
+    if provision.is_empty() || provision.chars().count() > PROVISION_CHARS_MAX {
+        return Err(Fault::invalid("#/provision", "length").into());
+    }
+    let room = cell.room_of(tenant)?;
+    let entry =
+        operator::entry(cell, LogOperation::InstructionChallenge, ResourceType::Instruction);
+    let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
+    let at = cell.clock().now();
+    let said = json!({ "raised_at": at, "provision": provision, "notified_controller_at": at,
+        "outcome": "open" });
+    let with = Beside { challenge: Some(said), writes: vec![notice] };
+    let (changed, receipt) = change_with(cell, &room, id, Change::Challenge, entry, with).await?;
+    Ok(Answer::stamped(changed, &receipt))
+}
+
+/// What a change of status brings along.
+#[derive(Default)]
+struct Beside {
+    /// `legal.challenge`.
+    challenge: Option<Json>,
+    /// Further writes of the same commit.
+    writes: Vec<Write>,
+}
+
+async fn change_with(
+    cell: &Cell,
+    room: &Room,
+    id: InstructionId,
+    change: Change,
+    entry: EntryDraft,
+    with: Beside,
+) -> Result<(Instruction, CommittedReceipt), Refusal> {
+    let control = room.control();
+    if control.state == TenantState::Closed
+        || (control.state != TenantState::Active && !change.narrows())
+    {
+        return Err(Fault::StateConflict.into());
+    }
+    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    if versions.is_empty() {
+        return Err(Fault::NotFound.into());
+    }
+    let live = versions.iter().rev().find(|i| change.apply(i.status).is_some());
+    let live = live.ok_or(Fault::StateConflict)?;
+    let status = change.apply(live.status).ok_or(Fault::StateConflict)?;
+    let mut changed = (*live).clone();
+    changed.status = status;
+    let told = with.challenge.or_else(|| change.ends(&changed));
+    let body = match told {
+        Some(challenge) => {
+            changed.legal.get_or_insert_default().challenge = Some(challenge);
+            Some(resealed(cell, room, &changed).await?)
+        }
+        None => None,
+    };
+    let mut writes: Vec<Write> =
+        vec![status_change(cell, live, live.status, status, body), BumpState.into()];
+    writes.extend(with.writes);
+    let receipt = commit(cell, room, &changed, entry, writes.into()).await?;
+    cell.reload(room).await?;
+    Ok((changed, receipt))
+}
