@@ -178,13 +178,6 @@ impl Vault {
         self.data().join("leadvault.toml")
     }
 
-    /// Puts another text into the configuration, before the start.
-    pub fn configure(&self, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.config()).expect("configuration");
-        assert!(text.contains(from), "the configuration has no `{from}`");
-        std::fs::write(self.config(), text.replace(from, to)).expect("configuration");
-    }
-
     /// Starts the server and waits until it is ready.
     pub fn up(&mut self) {
         self.up_with(None).expect("the server becomes ready");
