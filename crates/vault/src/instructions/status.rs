@@ -94,9 +94,27 @@ pub async fn change(
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (change.operation(), ResourceType::Instruction);
     cell.require_role(&room, call, &[Role::Controller], operation, on).await?;
+    let turn = idempotency::begin(cell, call, &room).await?;
+    if let Some((made, stamp)) = turn.again() {
+        return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
+    }
     let entry = cell.administrative(call, operation, on);
-    let (changed, receipt) = change_with(cell, &room, id, change, entry, Beside::default()).await?;
+    let mut with = Beside::default();
+    if let Some((version, status)) = next_status(&room, id, change) {
+        let made = Made::Instruction { id, version, status };
+        with.writes.extend(idempotency::record(cell, call, &room, made).await?);
+    }
+    let (changed, receipt) = change_with(cell, &room, id, change, entry, with).await?;
     Ok(Answer::stamped(changed, &receipt))
+}
+
+/// The version a change is about, and the status it gets.
+fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, InstructionStatus)> {
+    let control = room.control();
+    let mut versions = control.instructions.iter().filter(|i| i.id == id);
+    versions
+        .rfind(|i| change.apply(i.status).is_some())
+        .and_then(|i| Some((i.version, change.apply(i.status)?)))
 }
 
 /// Challenges an instruction on behalf of the operator, who holds that a provision of the law forbids it
