@@ -76,6 +76,7 @@ async fn parts(dir: &Path) -> anyhow::Result<CellParts> {
     let seed = root.unwrap(&WrapContext::log_signing_key(row.generation), &row.wrapped).await?;
     let operator_key = std::fs::read_to_string(dir.join("operator.key"))?;
     Ok(CellParts {
+        endpoints: std::collections::HashMap::new(),
         region: text("region")?.parse()?,
         country: text("country")?.parse()?,
         data,
