@@ -111,8 +111,8 @@ impl Located {
     /// ```
     /// An opener cannot be built by hand either:
     /// ```compile_fail,E0451
-    /// fn release(at: leadvault_domain::LeafAddress) {
-    ///     let _ = leadvault_keys::Opener { at };
+    /// fn release(at: leadvault_domain::LeafAddress, genuine: leadvault_keys::Opener) {
+    ///     let _ = leadvault_keys::Opener { at, ..genuine };
     /// }
     /// ```
     ///

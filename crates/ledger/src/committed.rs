@@ -10,8 +10,13 @@ use crate::receipt::LedgerReceipt;
 /// A committed entry. Only the journal makes one, it cannot be cloned, and `keys` opens nothing without it.
 ///
 /// ```compile_fail,E0451
-/// # fn f(log: leadvault_domain::TenantNo) {
-/// let forged = leadvault_ledger::CommittedReceipt { log };
+/// # fn f(log: leadvault_domain::TenantNo, genuine: leadvault_ledger::CommittedReceipt) {
+/// let forged = leadvault_ledger::CommittedReceipt { log, ..genuine };
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn f(genuine: leadvault_ledger::CommittedReceipt) {
+/// let second = genuine.clone();
 /// # }
 /// ```
 /// The journal is the way to get one:
