@@ -257,17 +257,21 @@ pub(crate) fn start_error(error: StartError) -> Stop {
     }
 }
 
-/// Lines of JSON on stderr; `LEADVAULT_LOG` filters them.
+/// Lines of JSON on stderr, those of this house as verbose as `LEADVAULT_LOG` says. Libraries never say more
+/// than `info`: at `trace` some of them repeat what a client sent, and no setting may put that into a log.
 pub(crate) fn start_tracing() {
-    use tracing_subscriber::EnvFilter;
-    let filter =
+    use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    use tracing_subscriber::{EnvFilter, fmt, registry};
+    let wanted =
         EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let harmless = filter_fn(|line| {
+        line.target().starts_with("leadvault") || *line.level() <= tracing::Level::INFO
+    });
+    let lines = fmt::layer().json().with_writer(std::io::stderr).with_filter(wanted.and(harmless));
     // A second subscriber can only exist in tests of this binary; the first one stays.
-    let _ = tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let _ = registry().with(lines).try_init();
 }
 
 /// Rebuilds the key store of every tenant, and the key that signs the logs, from the mirror.
