@@ -30,6 +30,9 @@ pub struct Ask {
     pub named: Option<Named>,
     /// The dataset; `None` = all of the tenant.
     pub dataset: Option<DatasetId>,
+    /// Where no dataset is named, whether the call is about those of its key alone: a list, a search. Else
+    /// it is about all of the tenant.
+    pub within_key: bool,
     /// Whether a dataset it touches holds special categories (a property of datasets, fields.md 4).
     pub special_category: bool,
     /// Categories of the fields asked for, or present where none were asked for. Where it is not known
@@ -69,6 +72,7 @@ impl Ask {
             purpose: None,
             named: None,
             dataset: None,
+            within_key: false,
             special_category: false,
             categories: CategorySet::new(),
             fields: Vec::new(),

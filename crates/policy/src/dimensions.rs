@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use leadvault_domain::{
-    Category, DecisionCode, Employer, FieldNo, Instruction, InstructionStatus, Operation, Place,
-    RecipientId, TenantApproval,
+    Category, DatasetId, DecisionCode, Employer, FieldNo, Instruction, InstructionStatus,
+    Operation, Place, RecipientId, TenantApproval,
 };
 
 use crate::coverage::{self, asks_for_all, fields_by_name};
@@ -81,14 +81,17 @@ pub(crate) fn data(case: &Case<'_>, out: &mut Vec<Failure>) {
 
 fn dataset(case: &Case<'_>, permit: &Instruction, out: &mut Vec<Failure>) {
     let listed = &permit.data.datasets;
-    let asked = case.ask.dataset;
-    let in_permit =
-        listed.is_empty() || asked.is_some_and(|dataset| listed.contains(&dataset.to_string()));
-    let in_key = case
-        .actor
-        .datasets
-        .as_ref()
-        .is_none_or(|own| asked.is_some_and(|dataset| own.contains(&dataset)));
+    let own = case.actor.datasets.as_ref();
+    let lists = |dataset: &DatasetId| listed.contains(&dataset.to_string());
+    let (in_permit, in_key) = match (case.ask.dataset, own) {
+        (Some(asked), _) => (lists(&asked), own.is_none_or(|own| own.contains(&asked))),
+        (None, Some(own)) => {
+            let within = case.ask.within_key && !own.is_empty();
+            (within && own.iter().all(lists), within)
+        }
+        (None, None) => (false, true),
+    };
+    let in_permit = listed.is_empty() || in_permit;
     if !in_permit || !in_key {
         let listed = Detail::Datasets(listed.clone());
         out.push(Failure::at(DecisionCode::Dataset, "/data/datasets", listed));

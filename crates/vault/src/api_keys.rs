@@ -146,7 +146,8 @@ pub(crate) async fn verify(cell: &Cell, shown: &ShownKey) -> Result<Caller, Faul
 /// Makes a key.
 ///
 /// # Errors
-/// [`Fault::Invalid`] with every place that is wrong; [`Fault::RoleInsufficient`].
+/// [`Fault::Invalid`] with every place that is wrong; [`Fault::NotFound`] for a dataset or instruction that is
+/// not the tenant's; [`Fault::RoleInsufficient`].
 pub async fn create(cell: &Cell, call: &Call, new: NewKey) -> Outcome<MadeKey> {
     let room = cell.room_of(call.caller.tenant)?;
     let on = ResourceType::Key;
@@ -159,6 +160,9 @@ pub async fn create(cell: &Cell, call: &Call, new: NewKey) -> Outcome<MadeKey> {
         return Ok(Answer { value: MadeKey { id, secret: None, view }, stamp });
     }
     new.check()?;
+    if !names_own_only(&room, &new) {
+        return Err(cell.not_found_as(&room, call, LogOperation::KeyCreate, on).await);
+    }
     let entry = cell.administrative(call, LogOperation::KeyCreate, on);
     let id = ApiKeyId::make(cell.clock(), cell.entropy())?;
     let record = idempotency::record(cell, call, &room, Made::Key { id }).await?;
@@ -215,10 +219,12 @@ async fn store(
         expires_at: new.expires_at,
         revoked_at: None,
     };
-    let mut writes: Vec<Write> = vec![InsertApiKey { row }.into()];
+    // The control state knows when keys end.
+    let mut writes: Vec<Write> = vec![InsertApiKey { row }.into(), BumpState.into()];
     writes.extend(record);
     let entry = entry.resource_id(id);
     let (receipt, _) = cell.commit_write(room, entry, None, None, Write::from(writes)).await?;
+    cell.reload(room).await?;
     let view = KeyView {
         id,
         name: new.name,
@@ -232,6 +238,14 @@ async fn store(
         expires_at: new.expires_at,
     };
     Ok((MadeKey { id, secret: Some(secret), view }, receipt))
+}
+
+/// Whether a key names datasets and an instruction of its own tenant only.
+fn names_own_only(room: &Room, new: &NewKey) -> bool {
+    let control = room.control();
+    let known = |id| control.instructions.iter().any(|i| i.id == id);
+    new.datasets.iter().flatten().all(|id| control.dataset(*id).is_ok())
+        && new.default_instruction.is_none_or(known)
 }
 
 /// The random id of a principal; made when the tenant's word for it is new.
@@ -263,9 +277,7 @@ async fn principal(cell: &Cell, room: &Room, word: &str) -> Result<PrincipalId, 
 pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<KeyView>> {
     let room = cell.room_of(call.caller.tenant)?;
     let roles = [Role::Controller, Role::Auditor];
-    if !roles.contains(&call.caller.role) {
-        cell.require_role(&room, call, &roles, LogOperation::KeyCreate, ResourceType::Key).await?;
-    }
+    cell.require_role(&room, call, &roles, LogOperation::KeyCreate, ResourceType::Key).await?;
     let rows = cell.data().list_api_keys(TenantScope(room.no)).await?;
     let live = rows.into_iter().filter(|row| row.revoked_at.is_none());
     Ok(Answer::plain(live.map(|row| view_of(&room, row)).collect()))
@@ -304,7 +316,7 @@ pub async fn revoke(cell: &Cell, call: &Call, id: ApiKeyId) -> Outcome<()> {
     let scope = TenantScope(room.no);
     let row = cell.data().find_api_key(scope, id).await?;
     if row.is_none_or(|row| row.revoked_at.is_some()) {
-        return Err(Fault::NotFound.into());
+        return Err(cell.not_found_as(&room, call, LogOperation::KeyRevoke, on).await);
     }
     let entry = cell.administrative(call, LogOperation::KeyRevoke, on).resource_id(id);
     let at = cell.clock().now();

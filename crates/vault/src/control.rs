@@ -83,6 +83,8 @@ pub(crate) async fn load_with(
         }
         None => (Vec::new(), HashMap::new()),
     };
+    let keys = data.list_api_keys(scope).await?;
+    let ends = keys.into_iter().filter_map(|k| Some((k.id, k.revoked_at.or(k.expires_at)?)));
     debug_assert_eq!(row.id, id, "a tenant number belongs to one tenant");
     Ok(Control {
         state: row.state,
@@ -99,7 +101,25 @@ pub(crate) async fn load_with(
         export_recipient: facts.export_recipient,
         instructions: Arc::new(instructions),
         datasets,
+        key_ends: ends.collect(),
     })
+}
+
+/// Instructions as they were known, in the status they have now: suspending and revoking need no key.
+async fn with_present_status(
+    cell: &Cell,
+    known: &[Instruction],
+    scope: TenantScope,
+) -> Result<Vec<Instruction>, Refusal> {
+    let rows = cell.data().list_instructions(scope).await?;
+    let mut instructions = known.to_vec();
+    for instruction in &mut instructions {
+        let row = rows.iter().find(|r| (r.id, r.version) == (instruction.id, instruction.version));
+        if let Some(row) = row {
+            instruction.status = row.status;
+        }
+    }
+    Ok(instructions)
 }
 
 async fn load_instructions(

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use leadvault_domain::{
-    Category, DatasetId, FieldNo, Operation, Regime, Role, TenantState, Timestamp,
+    Category, DatasetId, DatasetNo, FieldNo, Operation, Regime, Role, Timestamp,
 };
 use leadvault_keys::Change;
 use leadvault_ledger::{LogOperation, Op, ResourceType};
-use leadvault_policy::{Ask, Call as Kind, operations_of};
+use leadvault_policy::{Ask, Call as Kind, StateOperation, operations_of};
 use leadvault_store::{
     BumpState, DatasetRow, DatasetState, InsertDataset, Sealed, TenantScope, UpdateDataset, Write,
 };
@@ -94,7 +94,7 @@ impl From<&DatasetControl> for DatasetView {
 /// Makes a dataset: its tree and index key first, its row after (protocols.md 1.2).
 ///
 /// # Errors
-/// [`Fault::Invalid`]; [`Fault::RoleInsufficient`]; [`Fault::StateConflict`] outside the state active.
+/// [`Fault::Invalid`]; [`Fault::RoleInsufficient`]; `DENY_TENANT_STATE` outside the state active.
 pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<DatasetView> {
     let room = cell.room_of(call.caller.tenant)?;
     let (operation, on) = (LogOperation::DatasetCreate, ResourceType::Dataset);
@@ -109,9 +109,7 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
         return Err(Fault::Invalid(vec![Pointed::new("#/name", "length")]).into());
     }
-    if room.control().state != TenantState::Active {
-        return Err(Fault::StateConflict.into());
-    }
+    cell.require_state(&room, call, StateOperation::Work, operation, on).await?;
     let id = DatasetId::make(cell.clock(), cell.entropy())?;
     let no = cell.data().reserve_dataset_no(TenantScope(room.no)).await?;
     room.keys()?.advance(Change::AddDataset { no, id }).await?;
@@ -147,9 +145,12 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
 /// The datasets the key may see.
 ///
 /// # Errors
-/// [`Fault::NotFound`] for a tenant that is not loaded.
+/// [`Fault::RoleInsufficient`].
 pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<DatasetView>> {
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor, Role::Reader];
+    let (operation, on) = (LogOperation::Data(Operation::Display), ResourceType::Dataset);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     let control = room.control();
     let seen = |id: &DatasetId| call.caller.datasets.as_ref().is_none_or(|d| d.contains(id));
     let mut views: Vec<_> = control
@@ -258,6 +259,12 @@ fn meta_of(known: &DatasetControl) -> DatasetMeta {
         headers: known.headers.iter().map(|(f, h)| (f.0, h.clone())).collect(),
         meanings: known.meanings.iter().map(|(f, m)| (f.0, m.0)).collect(),
     }
+}
+
+/// Whether the caller may know of what belongs to a dataset, which may be shredded by now.
+pub(crate) fn may_see(room: &Room, call: &Call, no: DatasetNo) -> bool {
+    let Some(own) = &call.caller.datasets else { return true };
+    room.control().dataset_by_no(no).is_some_and(|dataset| own.contains(&dataset.id))
 }
 
 /// A dataset the caller may know of.

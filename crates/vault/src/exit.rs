@@ -2,17 +2,43 @@
 //!
 //! Such a call by a controller's key that names no instruction makes a `one_off` permit from the
 //! built-in text, signed into the register before it is used (decisions.md 1). It never covers another
-//! recipient, and it needs no agreement in force.
+//! recipient, and it needs no agreement in force. It is its controller's alone: no other call finds it.
 
-use leadvault_domain::{Effect, Instruction, InstructionId, Role, Timestamp};
+use std::sync::Arc;
+
+use leadvault_domain::{
+    Effect, Instruction, InstructionId, InstructionKind, RecipientRole, RequestId, Role, Timestamp,
+};
 use leadvault_policy::{self as policy, Ask};
 
 use crate::call::Call;
 use crate::canonical::instruction_hash;
 use crate::cell::Cell;
 use crate::error::Refusal;
-use crate::instructions;
 use crate::room::{Control, Room};
+
+/// Whether a version has the form of the built-in permit: one call's, to the tenant itself. A draft of that
+/// form counts as one too, which can only narrow it.
+pub(crate) fn is_built_in(instruction: &Instruction) -> bool {
+    let tenant = instruction.tenant_id.to_string();
+    instruction.kind == InstructionKind::OneOff
+        && matches!(instruction.recipients.as_slice(),
+            [to] if to.recipient_id == tenant && to.role == RecipientRole::TenantUser)
+        && matches!(instruction.evidence.as_slice(),
+            [call] if call.kind == "api_call" && call.reference.parse::<RequestId>().is_ok())
+}
+
+/// The instructions a call may be decided under. What an exit made for itself stays in the register for
+/// thirty days, and only the controller's own exit can name it: nobody else's call finds it there.
+pub(crate) fn candidates(control: &Control, call: &Call, ask: &Ask) -> Arc<Vec<Instruction>> {
+    let named = ask.named.map(|named| named.id);
+    let may_name = ask.exit && call.caller.role == Role::Controller;
+    let other = |i: &Instruction| is_built_in(i) && !(may_name && named == Some(i.id));
+    if !control.instructions.iter().any(other) {
+        return Arc::clone(&control.instructions);
+    }
+    Arc::new(control.instructions.iter().filter(|i| !other(i)).cloned().collect())
+}
 
 /// Whether the built-in permit stands in for an instruction that the call does not name.
 pub(crate) fn applies(call: &Call, ask: &Ask) -> bool {
@@ -22,11 +48,11 @@ pub(crate) fn applies(call: &Call, ask: &Ask) -> bool {
         && call.caller.default_instruction.is_none()
 }
 
-/// Makes the permit, signs it and stores it.
+/// Makes the permit and signs it. It stands nowhere yet.
 ///
 /// # Errors
-/// What keeps it from being stored; the call is not done then.
-pub(crate) async fn issue(
+/// [`crate::Fault::Internal`] without randomness.
+pub(crate) fn issue(
     cell: &Cell,
     room: &Room,
     call: &Call,
@@ -35,7 +61,6 @@ pub(crate) async fn issue(
 ) -> Result<Instruction, Refusal> {
     let mut instruction = make(cell, room, call, ask, at)?;
     instruction.signature = Some(cell.sign_instruction(&instruction.hash));
-    instructions::store_active(cell, room, call, &instruction).await?;
     Ok(instruction)
 }
 

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use leadvault_domain::{
-    DecisionCode, Instruction, KeyState, LabelFlag, Labels, Masking, Operation, Purpose,
-    ReasonCode, Role, TenantNo, Timestamp,
+    DecisionCode, Effect, Instruction, InstructionId, KeyState, LabelFlag, Labels, Masking,
+    Operation, Purpose, ReasonCode, Role, TenantNo, Timestamp,
 };
 use leadvault_ledger::{
     Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, Journal, LogOperation, Op,
@@ -23,6 +23,7 @@ use crate::changes;
 use crate::denials::{self, Denials, Denied};
 use crate::error::{Fault, Refusal};
 use crate::exit;
+use crate::instructions;
 use crate::room::{Control, Room};
 
 /// How often a call is decided when the control state moves under it, before it gives up.
@@ -36,7 +37,7 @@ pub(crate) struct Permit {
     pub(crate) masking: Masking,
     pub(crate) purpose: Purpose,
     pub(crate) operation: Operation,
-    pub(crate) control: std::sync::Arc<Control>,
+    pub(crate) control: Arc<Control>,
     pub(crate) at: Timestamp,
     /// Rows the permit does not cover are left out of lists and searches.
     pub(crate) rows: RowRule,
@@ -118,17 +119,27 @@ impl Cell {
         ask: &Ask,
         on: ResourceType,
     ) -> Result<Permit, Refusal> {
+        self.require_live_key(room, call)?;
         let control = room.control();
-        let at = self.clock().now();
-        let mut instructions = std::sync::Arc::clone(&control.instructions);
-        let mut named = ask.named;
-        if exit::applies(call, ask) {
-            let built_in = exit::issue(self, room, call, ask, at).await?;
-            named = Some(policy::Named { id: built_in.id, version: Some(built_in.version) });
-            instructions = std::sync::Arc::new(exit::register(&control, built_in));
+        if !exit::applies(call, ask) {
+            let instructions = exit::candidates(&control, call, ask);
+            return self
+                .decide(room, call, ask, Grounds { control, instructions, draft: None }, on)
+                .await;
         }
+        let built_in = exit::issue(self, room, call, ask, self.clock().now())?;
+        let named = Some(policy::Named { id: built_in.id, version: Some(built_in.version) });
         let ask = Ask { named, ..ask.clone() };
-        self.decide(room, call, &ask, &instructions, at, on).await
+        let grounds = |control: Arc<Control>, draft| {
+            let all = exit::register(&control, built_in.clone());
+            Grounds { control, instructions: Arc::new(all), draft }
+        };
+        // An exit that is denied leaves nothing in the register. One that is not is decided again under the
+        // control state that its own permit made.
+        let first = grounds(control, Some(built_in.id));
+        self.decide(room, call, &ask, first, on).await?;
+        instructions::store_active(self, room, call, &built_in).await?;
+        self.decide(room, call, &ask, grounds(room.control(), None), on).await
     }
 
     async fn decide(
@@ -136,22 +147,22 @@ impl Cell {
         room: &Room,
         call: &Call,
         ask: &Ask,
-        instructions: &[Instruction],
-        at: Timestamp,
+        grounds: Grounds,
         on: ResourceType,
     ) -> Result<Permit, Refusal> {
-        let control = room.control();
+        let Grounds { control, instructions, draft: unregistered } = grounds;
+        let at = self.clock().now();
         let actor = policy::Actor::from(&call.caller);
         let facts = Self::facts(room, &control, ask, call, at);
         let operation = ask.operations.first().copied().unwrap_or(Operation::Read);
         let verdict =
-            policy::decide(ask, &actor, instructions, call.caller.default_instruction, &facts, at);
+            policy::decide(ask, &actor, &instructions, call.caller.default_instruction, &facts, at);
         match verdict {
             Verdict::Allow(allow) => {
                 room.count_call(allow.instruction.id, at);
                 Ok(Permit {
-                    // An exit permit is stored before it is used, which moves the generation.
-                    control: room.control(),
+                    // The state the decision was made in: what moved since makes the commit stale.
+                    control,
                     instruction: allow.instruction,
                     fields: allow.fields,
                     masking: allow.masking,
@@ -165,26 +176,27 @@ impl Cell {
             }
             Verdict::Deny(deny) => {
                 let mut entry = draft(call, at, LogOperation::Data(operation), on, deny.code);
+                let considered = deny.instruction.filter(|i| Some(i.id) != unregistered);
                 let denied = Denied {
                     key: call.key(),
                     code: deny.code,
                     operation: LogOperation::Data(operation),
                     on,
                     purpose: ask.purpose.or(call.caller.default_purpose),
-                    instruction: deny.instruction.as_ref().map(|i| (i.id, i.version)),
+                    instruction: considered.as_ref().map(|i| (i.id, i.version)),
                     state_gen: control.state_gen,
                 };
                 if let Some(purpose) = ask.purpose.or(call.caller.default_purpose) {
                     entry = entry.purpose(purpose);
                 }
-                if let Some(instruction) = &deny.instruction {
+                if let Some(instruction) = &considered {
                     entry = entry.instruction(stamp_of(instruction));
                 }
-                let asserted = Some(room.control().read_generations());
-                let stamp = self.deny(room, denied, entry, asserted).await?;
+                let stamp =
+                    self.deny(room, denied, entry, Some(control.read_generations())).await?;
                 Err(Refusal {
                     fault: Fault::Denied(deny.code),
-                    instruction: deny.instruction.map(|i| (i.id, i.version)),
+                    instruction: considered.map(|i| (i.id, i.version)),
                     stamp: Some(Box::new(stamp)),
                 })
             }
@@ -294,8 +306,19 @@ impl Cell {
         operation: Operation,
         on: ResourceType,
     ) -> Refusal {
+        self.not_found_as(room, call, LogOperation::Data(operation), on).await
+    }
+
+    /// As [`Cell::not_found`], of an administrative act.
+    pub(crate) async fn not_found_as(
+        &self,
+        room: &Room,
+        call: &Call,
+        operation: LogOperation,
+        on: ResourceType,
+    ) -> Refusal {
         let at = self.clock().now();
-        let entry = draft(call, at, LogOperation::Data(operation), on, DecisionCode::NotFound);
+        let entry = draft(call, at, operation, on, DecisionCode::NotFound);
         match self.commit(room, entry, None).await {
             Ok(receipt) => Refusal {
                 fault: Fault::NotFound,
@@ -306,10 +329,34 @@ impl Cell {
         }
     }
 
-    /// Lets a call pass whose role is one of `roles`; records the refusal otherwise.
+    /// Refuses a key that was revoked or ended since it was shown: a body may take its time to come.
     ///
     /// # Errors
-    /// [`Fault::RoleInsufficient`] with its stamp.
+    /// [`Fault::Unauthenticated`].
+    pub(crate) fn require_live_key(&self, room: &Room, call: &Call) -> Result<(), Fault> {
+        let ended = room.control().key_ends.get(&call.key()).copied();
+        match ended.filter(|at| *at <= self.clock().now()) {
+            Some(_) => Err(Fault::Unauthenticated),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a key that is limited to datasets where the tenant as a whole is concerned.
+    ///
+    /// # Errors
+    /// [`Fault::Denied`] with `DENY_DATASET`.
+    pub(crate) fn require_whole_tenant(call: &Call) -> Result<(), Fault> {
+        match call.caller.datasets {
+            Some(_) => Err(Fault::Denied(DecisionCode::Dataset)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a call pass whose role is one of `roles`; records the refusal otherwise. A key that is limited to
+    /// datasets changes nothing of the tenant as a whole, whatever its role: it could widen itself.
+    ///
+    /// # Errors
+    /// [`Fault::RoleInsufficient`] or `DENY_DATASET` with its stamp; [`Fault::Unauthenticated`].
     pub(crate) async fn require_role(
         &self,
         room: &Room,
@@ -318,22 +365,57 @@ impl Cell {
         operation: LogOperation,
         on: ResourceType,
     ) -> Result<(), Refusal> {
-        if roles.contains(&call.caller.role) {
+        self.require_live_key(room, call)?;
+        let whole =
+            matches!(on, ResourceType::Tenant | ResourceType::Key | ResourceType::Instruction)
+                || operation == LogOperation::DatasetCreate;
+        let (fault, code) = if !roles.contains(&call.caller.role) {
+            (Fault::RoleInsufficient, DecisionCode::RoleInsufficient)
+        } else if whole && let Err(fault) = Self::require_whole_tenant(call) {
+            (fault, DecisionCode::Dataset)
+        } else {
+            return Ok(());
+        };
+        Err(self.refused(room, call, operation, on, (fault, code)).await)
+    }
+
+    /// Lets an act pass that the state of the tenant allows; records the denial otherwise.
+    ///
+    /// # Errors
+    /// `DENY_TENANT_STATE` with its stamp.
+    pub(crate) async fn require_state(
+        &self,
+        room: &Room,
+        call: &Call,
+        row: policy::StateOperation,
+        operation: LogOperation,
+        on: ResourceType,
+    ) -> Result<(), Refusal> {
+        if policy::state_allows(row, room.control().state, call.caller.role) {
             return Ok(());
         }
-        let at = self.clock().now();
-        let code = DecisionCode::RoleInsufficient;
-        let entry = draft(call, at, operation, on, code);
+        let code = DecisionCode::TenantState;
+        Err(self.refused(room, call, operation, on, (Fault::Denied(code), code)).await)
+    }
+
+    /// A refusal that no instruction decided, with its entry.
+    async fn refused(
+        &self,
+        room: &Room,
+        call: &Call,
+        operation: LogOperation,
+        on: ResourceType,
+        (fault, code): (Fault, DecisionCode),
+    ) -> Refusal {
+        let entry = draft(call, self.clock().now(), operation, on, code);
         let state_gen = room.control().state_gen;
         let (purpose, instruction) = (None, None);
         let key = call.key();
         let denied = Denied { key, code, operation, on, purpose, instruction, state_gen };
-        let stamp = self.deny(room, denied, entry, None).await?;
-        Err(Refusal {
-            fault: Fault::RoleInsufficient,
-            instruction: None,
-            stamp: Some(Box::new(stamp)),
-        })
+        match self.deny(room, denied, entry, None).await {
+            Ok(stamp) => Refusal { fault, instruction: None, stamp: Some(Box::new(stamp)) },
+            Err(refusal) => refusal,
+        }
     }
 
     /// Starts the entry of an administrative act of the tenant: key, dataset, instruction, agreement.

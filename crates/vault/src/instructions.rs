@@ -7,12 +7,12 @@
 
 use leadvault_crypto::Kind;
 use leadvault_domain::{
-    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
+    Effect, Instruction, InstructionId, InstructionStatus, KeyState, Role, TenantId,
 };
 use leadvault_ledger::{
     CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, ResourceType,
 };
-use leadvault_policy as policy;
+use leadvault_policy::{self as policy, StateOperation};
 use leadvault_store::{
     BumpState, InsertInstruction, InstructionRow, Sealed, TenantScope, UpdateInstruction, Write,
 };
@@ -22,6 +22,7 @@ use crate::canonical::{canonical, instruction_hash};
 use crate::cell::Cell;
 use crate::control;
 use crate::error::{Fault, Pointed, Refusal};
+use crate::exit;
 use crate::idempotency::{self, Made};
 use crate::instruction_body::{InstructionBody, ServerPart};
 use crate::operator;
@@ -62,7 +63,14 @@ pub async fn draft(
     if let Some((made, stamp)) = turn.again() {
         return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
     }
-    let drafted = make_draft(cell, &room, id, body, call.caller.principal.to_string())?;
+    let drafted = make_draft(cell, &room, id, body, call.caller.principal.to_string());
+    let drafted = match drafted {
+        Err(refusal) if refusal.fault == Fault::NotFound => {
+            return Err(cell.not_found_as(&room, call, operation, on).await);
+        }
+        other => other?,
+    };
+    cell.require_state(&room, call, row_of(&drafted), operation, on).await?;
     let entry = cell.administrative(call, operation, on);
     let (id, version, status) = (drafted.id, drafted.version, drafted.status);
     let made = Made::Instruction { id, version, status };
@@ -139,8 +147,11 @@ fn make_draft(
     let at = cell.clock().now();
     let server = ServerPart { id, version, tenant: room.id, actor, salt, at };
     let mut drafted = body.into_draft(server);
+    if drafted.legal.as_ref().is_some_and(|legal| legal.challenge.is_some()) {
+        // The operator's word, outside the hash: nobody may put it into the operator's mouth.
+        return Err(Fault::invalid("#/legal/challenge", "server_set").into());
+    }
     policy::validate_draft(&drafted).map_err(refuse_draft)?;
-    narrows_or_active(control.state, &drafted)?;
     drafted.hash = instruction_hash(&drafted)?;
     Ok(drafted)
 }
@@ -153,13 +164,10 @@ fn refuse_draft(error: policy::DraftError) -> Fault {
 }
 
 /// In the states restricted and closing only what narrows may be drafted or activated.
-fn narrows_or_active(state: TenantState, instruction: &Instruction) -> Result<(), Fault> {
-    match state {
-        TenantState::Active => Ok(()),
-        TenantState::Restricted | TenantState::Closing => {
-            if instruction.effect == Effect::Prohibit { Ok(()) } else { Err(Fault::StateConflict) }
-        }
-        TenantState::Closed => Err(Fault::StateConflict),
+fn row_of(instruction: &Instruction) -> StateOperation {
+    match instruction.effect {
+        Effect::Prohibit => StateOperation::Narrow,
+        Effect::Permit => StateOperation::Widen,
     }
 }
 
@@ -173,12 +181,19 @@ async fn insert(
 ) -> Result<CommittedReceipt, Refusal> {
     let plain = canonical(instruction)?;
     let record = instruction.id.bytes();
-    let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
+    let away = Cell::key_state(room, &room.control()) != KeyState::Active;
+    // Erasing needs no key, and so its own permit needs none: its text is in the entry's hash alone then.
+    let exits = instruction.status == InstructionStatus::Active && exit::is_built_in(instruction);
+    let body = if away && exits {
+        None
+    } else {
+        Some(system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?)
+    };
     let row = InstructionRow {
         id: instruction.id,
         version: instruction.version,
         status: instruction.status,
-        body: Some(body),
+        body,
         hash: hash_bytes(&instruction.hash)?,
         created_at: instruction.created_at.unwrap_or_else(|| cell.clock().now()),
         activated_at: None,
@@ -281,11 +296,13 @@ pub async fn activate(
     }
     let control = room.control();
     let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
-    let draft = versions.iter().find(|i| i.version == version).ok_or(Fault::NotFound)?;
+    let Some(draft) = versions.iter().find(|i| i.version == version) else {
+        return Err(cell.not_found_as(&room, call, operation, on).await);
+    };
     if draft.status != InstructionStatus::Draft {
         return Err(Fault::StateConflict.into());
     }
-    narrows_or_active(control.state, draft)?;
+    cell.require_state(&room, call, row_of(draft), operation, on).await?;
     let mut active = (*draft).clone();
     let entry = cell.administrative(call, operation, on);
     if policy::high_risk(&active) {

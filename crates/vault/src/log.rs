@@ -1,4 +1,5 @@
-//! The tenant's own log, read by the tenant: no instruction, no entry.
+//! The tenant's own log, read by the tenant: no instruction, no entry. It is one tree and is read whole or not
+//! at all: a key that is limited to datasets does not read it.
 
 use leadvault_domain::Role;
 use leadvault_ledger::{Checkpoint, LogSource, Vkey, proof};
@@ -10,7 +11,7 @@ use crate::error::{Fault, Refusal};
 use crate::publisher;
 
 /// Roles that read the log.
-const READERS: [Role; 4] = [Role::Controller, Role::Editor, Role::Reader, Role::Auditor];
+const READERS: [Role; 2] = [Role::Controller, Role::Auditor];
 /// Most entries of one answer.
 pub const ENTRIES_MAX: u64 = 1_000;
 
@@ -40,7 +41,10 @@ pub(crate) fn allowed(
     if !READERS.contains(&call.caller.role) {
         return Err(Fault::RoleInsufficient.into());
     }
-    Ok(cell.room_of(call.caller.tenant)?)
+    Cell::require_whole_tenant(call)?;
+    let room = cell.room_of(call.caller.tenant)?;
+    cell.require_live_key(&room, call)?;
+    Ok(room)
 }
 
 /// Verifier keys of the log, one a line.

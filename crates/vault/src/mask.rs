@@ -4,7 +4,7 @@ use leadvault_domain::{FieldNo, MaskRule, Value};
 use serde_json::Value as Json;
 
 /// What stands for everything that is not shown.
-const HIDDEN: &str = "…";
+pub(crate) const HIDDEN: &str = "…";
 
 /// The masked form of a value; `None` where not even its presence is shown.
 pub(crate) fn masked(field: FieldNo, value: &Value) -> Option<Json> {
@@ -40,16 +40,22 @@ fn mask_text(rule: MaskRule, text: &str) -> String {
     }
 }
 
-/// `f…@s….info`; anything without an `@` is hidden.
+/// Letters of the longest top-level domain in use; what is longer is no such thing.
+const TLD_CHARS_MAX: usize = 24;
+
+/// `f…@s….info`. A cell that is no address may hold anything, behind its last dot too: it is hidden.
 fn email(text: &str) -> String {
-    let Some((local, domain)) = text.trim().rsplit_once('@') else {
-        return HIDDEN.to_owned();
+    let plain = |s: &str| !s.is_empty() && !s.contains(char::is_whitespace) && !s.contains('@');
+    let is_tld = |s: &str| {
+        s.chars().all(char::is_alphabetic) && (2..=TLD_CHARS_MAX).contains(&s.chars().count())
     };
+    let parts = text.trim().rsplit_once('@').and_then(|(local, domain)| {
+        let (host, tld) = domain.rsplit_once('.')?;
+        (plain(local) && plain(host) && is_tld(tld)).then_some((local, host, tld))
+    });
+    let Some((local, host, tld)) = parts else { return HIDDEN.to_owned() };
     let first = |s: &str| s.chars().next().map(String::from).unwrap_or_default();
-    match domain.rsplit_once('.') {
-        Some((host, tld)) => format!("{}{HIDDEN}@{}{HIDDEN}.{tld}", first(local), first(host)),
-        None => format!("{}{HIDDEN}@{}{HIDDEN}", first(local), first(domain)),
-    }
+    format!("{}{HIDDEN}@{}{HIDDEN}.{tld}", first(local), first(host))
 }
 
 /// `+1…96`: the country's first digit and the last two, of numbers in E.164; others show the last two.
@@ -106,7 +112,16 @@ mod tests {
 
     #[test]
     fn what_is_no_address_or_number_is_hidden() {
-        assert_eq!(shown(FieldNo::EMAIL, "not an address"), "…");
+        for cell in [
+            "not an address",
+            "ada@localhost",
+            "call me @ home. +1 415 555 2671",
+            "Ada Lovelace <ada@example.com>",
+            "ada@example.com; grace@example.com",
+            "ada@example.4155552671",
+        ] {
+            assert_eq!(shown(FieldNo::EMAIL, cell), "…", "{cell}");
+        }
         assert_eq!(shown(FieldNo::PHONE, "12"), "…");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use leadvault_domain::{
-    Agreement, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction,
+    Agreement, ApiKeyId, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction,
     InstructionId, KeyState, Place, Regime, Region, TenantId, TenantNo, TenantState, Timestamp,
 };
 use leadvault_keys::{Keyring, TenantKeys};
@@ -80,6 +80,8 @@ pub(crate) struct Control {
     pub(crate) instructions: Arc<Vec<Instruction>>,
     /// Datasets that live.
     pub(crate) datasets: HashMap<DatasetId, Arc<DatasetControl>>,
+    /// When keys end, of those that end: revoked ones, and those with a last day.
+    pub(crate) key_ends: HashMap<ApiKeyId, Timestamp>,
 }
 
 impl Control {

@@ -228,6 +228,7 @@ fn made_of(
 /// [`Fault::NotFound`] for a tenant that is not loaded.
 pub async fn view(cell: &Cell, call: &Call) -> Outcome<TenantView> {
     let room = cell.room_of(call.caller.tenant)?;
+    cell.require_live_key(&room, call)?;
     Ok(Answer::plain(view_of(cell, &room)))
 }
 

@@ -147,6 +147,24 @@ fn a_key_limited_to_datasets_reaches_no_other() {
 }
 
 #[test]
+fn a_list_by_a_limited_key_is_about_the_datasets_of_the_key() {
+    let mut world = World::plain();
+    world.actor.datasets = Some(vec![dataset(1), dataset(2)]);
+    world.ask.dataset = None;
+    world.ask.within_key = true;
+    assert_eq!(world.code(), Code::Allow);
+    world.permit().data.datasets = vec![dataset(1).to_string()];
+    assert_eq!(world.code(), Code::Dataset, "one of the two is not in the permit");
+    world.permit().data.datasets.push(dataset(2).to_string());
+    assert_eq!(world.code(), Code::Allow);
+    world.actor.datasets = Some(Vec::new());
+    assert_eq!(world.code(), Code::Dataset, "a key for nothing");
+    world.actor.datasets = None;
+    world.permit().data.datasets.pop();
+    assert_eq!(world.code(), Code::Dataset, "a key that is not limited lists everything");
+}
+
+#[test]
 fn a_dataset_of_special_categories_needs_them_named() {
     let mut world = World::plain();
     world.ask.special_category = true;

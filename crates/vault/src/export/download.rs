@@ -13,7 +13,7 @@ use leadvault_store::{
 
 use super::artifact::{Place, Reader};
 use super::asked::{Asked, ask_of};
-use super::view::{row_of, state_of};
+use super::view::{may_see, row_of, state_of};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
@@ -79,14 +79,12 @@ async fn content_once(
         }
         Err(other) => return Err(other),
     };
+    if !may_see(room, call, &row) {
+        return Err(cell.not_found(room, call, Operation::Export, on).await);
+    }
     let file = ready(cell, &row)?;
     let (first, end) = wanted.within(file.bytes)?;
     let asked = Asked::open(room, &row)?;
-    if let (Some(dataset), Some(seen)) = (asked.dataset, &call.caller.datasets)
-        && !seen.contains(&dataset)
-    {
-        return Err(cell.not_found(room, call, Operation::Export, on).await);
-    }
     // Under the instruction the export was made under, unless the call names another.
     let mut call = call.clone();
     call.instruction = call.instruction.or_else(|| Some(asked.named()));

@@ -8,6 +8,7 @@ use leadvault_store::{ExportRow, ExportState, TenantScope};
 
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
+use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::room::Room;
 
@@ -39,6 +40,9 @@ pub async fn find(cell: &Cell, call: &Call, id: ExportId) -> Outcome<ExportView>
     let (operation, on) = (LogOperation::Data(Operation::Export), ResourceType::Export);
     cell.require_role(&room, call, &[Role::Controller, Role::Auditor], operation, on).await?;
     let row = row_of(cell, &room, id).await?;
+    if !may_see(&room, call, &row) {
+        return Err(Fault::NotFound.into());
+    }
     let state = state_of(cell, &row);
     Ok(Answer::plain(ExportView {
         id,
@@ -49,6 +53,12 @@ pub async fn find(cell: &Cell, call: &Call, id: ExportId) -> Outcome<ExportView>
         encrypted: row.encrypted,
         expires_at: row.expires_at,
     }))
+}
+
+/// Whether everything in an export is within the datasets of the key.
+pub(crate) fn may_see(room: &Room, call: &Call, row: &ExportRow) -> bool {
+    let whole = row.dataset.is_none() && call.caller.datasets.is_some();
+    !whole && row.dataset.is_none_or(|dataset| datasets::may_see(room, call, dataset))
 }
 
 /// # Errors

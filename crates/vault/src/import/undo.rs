@@ -17,6 +17,7 @@ use leadvault_store::{
 
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
+use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::export;
 use crate::idempotency::{self, Made};
@@ -26,7 +27,7 @@ use crate::operator;
 use crate::room::Room;
 
 /// Kind of the operation.
-const KIND: &str = "import.undo";
+pub(crate) const KIND: &str = "import.undo";
 
 /// Undoes an import. When this returns, nothing of it can be read any more.
 ///
@@ -62,6 +63,9 @@ async fn undo_once(
     let Some(import) = cell.data().find_import(scope, id).await? else {
         return Err(cell.not_found(room, call, Operation::Erase, on).await);
     };
+    if !datasets::may_see(room, call, import.dataset) {
+        return Err(cell.not_found(room, call, Operation::Erase, on).await);
+    }
     if import.state == ImportState::Undone {
         return Err(Fault::StateConflict.into());
     }

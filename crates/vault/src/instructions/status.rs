@@ -7,6 +7,7 @@ use leadvault_domain::{
     Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
 };
 use leadvault_ledger::{CommittedReceipt, EntryDraft, LogOperation, ResourceType};
+use leadvault_policy::StateOperation;
 use leadvault_store::{BumpState, Write};
 use serde_json::{Value as Json, json};
 
@@ -74,9 +75,14 @@ impl Change {
         Some(told)
     }
 
-    /// What a status may still become in a state that allows narrowing only.
-    const fn narrows(self) -> bool {
-        !matches!(self, Self::Resume | Self::Confirm)
+    /// What of the tenant's states it depends on.
+    const fn row(self) -> StateOperation {
+        match self {
+            Self::Resume | Self::Confirm => StateOperation::Widen,
+            Self::Suspend | Self::Revoke | Self::Challenge | Self::Withdraw => {
+                StateOperation::Narrow
+            }
+        }
     }
 }
 
@@ -98,13 +104,20 @@ pub async fn change(
     if let Some((made, stamp)) = turn.again() {
         return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
     }
+    cell.require_state(&room, call, change.row(), operation, on).await?;
     let entry = cell.administrative(call, operation, on);
     let mut with = Beside::default();
     if let Some((version, status)) = next_status(&room, id, change) {
         let made = Made::Instruction { id, version, status };
         with.writes.extend(idempotency::record(cell, call, &room, made).await?);
     }
-    let (changed, receipt) = change_with(cell, &room, id, change, entry, with).await?;
+    let changed = change_with(cell, &room, id, change, entry, with).await;
+    let (changed, receipt) = match changed {
+        Err(refusal) if refusal.fault == Fault::NotFound => {
+            return Err(cell.not_found_as(&room, call, operation, on).await);
+        }
+        other => other?,
+    };
     Ok(Answer::stamped(changed, &receipt))
 }
 
@@ -162,9 +175,7 @@ async fn change_with(
     with: Beside,
 ) -> Result<(Instruction, CommittedReceipt), Refusal> {
     let control = room.control();
-    if control.state == TenantState::Closed
-        || (control.state != TenantState::Active && !change.narrows())
-    {
+    if control.state == TenantState::Closed {
         return Err(Fault::StateConflict.into());
     }
     let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use leadvault_crypto::normalise::PhoneParser;
-use leadvault_domain::{Compartment, FieldNo, LeadId, Operation, Value};
+use leadvault_domain::{Compartment, FieldNo, LeadId, Operation, Role, Value};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{Conflict, LeadRow, Outcome as Written, Part, UpdateLead};
@@ -34,6 +34,9 @@ pub async fn change(
     patch: &LeadPatch,
 ) -> Outcome<u32> {
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor];
+    let (operation, on) = (LogOperation::Data(Operation::Modify), ResourceType::Record);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     let turn = idempotency::begin(cell, call, &room).await?;
     if let Some((made, stamp)) = turn.again() {
         let Made::Lead { version, .. } = made else { return Err(idempotency::other()) };

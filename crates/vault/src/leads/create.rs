@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use leadvault_crypto::normalise::PhoneParser;
-use leadvault_domain::{Category, FieldNo, Fields, LabelFlag, Labels, LeadId, LeafAddress, Value};
-use leadvault_ledger::ResourceType;
+use leadvault_domain::{
+    Category, FieldNo, Fields, LabelFlag, Labels, LeadId, LeafAddress, Operation, Role, Value,
+};
+use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{Conflict, InsertLead, NewLead, Outcome as Written, Part};
 
@@ -40,6 +42,9 @@ pub struct MadeLead {
 /// values (`minor`, `card_number`, …) or `suppressed` for an erased person; denials as decided.
 pub async fn create(cell: &Cell, call: &Call, doc: &LeadDoc) -> Outcome<MadeLead> {
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor];
+    let (operation, on) = (LogOperation::Data(Operation::Store), ResourceType::Record);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     let turn = idempotency::begin(cell, call, &room).await?;
     if let Some((made, stamp)) = turn.again() {
         let Made::Lead { id, version } = made else { return Err(idempotency::other()) };
@@ -58,8 +63,7 @@ async fn create_once(
 ) -> Outcome<MadeLead> {
     let on = ResourceType::Record;
     let Ok(dataset) = datasets::visible(room, call, doc.dataset) else {
-        let operation = leadvault_domain::Operation::Store;
-        return Err(cell.not_found(room, call, operation, on).await);
+        return Err(cell.not_found(room, call, Operation::Store, on).await);
     };
     let labels = labels_of(&dataset, fields, doc.origin.as_deref());
     let mut ask = Ask::new(operations_of(Kind::Create));

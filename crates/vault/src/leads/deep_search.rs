@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{DatasetId, FieldNo, LeafAddress, LeafRange, Operation, Personal, Value};
-use leadvault_ledger::ResourceType;
+use leadvault_domain::{
+    DatasetId, FieldNo, LeafAddress, LeafRange, Operation, Personal, Role, Value,
+};
+use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{LeadRow, TenantScope};
 
@@ -59,6 +61,9 @@ pub async fn search(cell: &Cell, call: &Call, search: &DeepSearch) -> Outcome<Le
         return Err(Fault::invalid("#/deep/fields", "empty").into());
     }
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor, Role::Reader];
+    let (operation, on) = (LogOperation::Data(Operation::Search), ResourceType::Query);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     cell.settled(&room, || search_once(cell, call, &room, search)).await
 }
 
@@ -201,12 +206,11 @@ impl Portion<'_> {
             if !self.holds(&values, needle) {
                 continue;
             }
-            let shown = self.search.fields.as_deref().map_or(Shown::Masked, Shown::Fields);
+            let shown = Shown::new(self.search.fields.as_deref(), self.permit.masking);
             let covered = |f| self.permit.fields.covers(f, category_of(self.dataset, f));
             let (shaped, tags, notes) = shape(&values, shown, covered);
             let import = job::id_of(self.cell, self.room, row.batch).await?;
-            let masked = self.search.fields.is_none();
-            let view = view_of(&row, self.dataset, import, masked, shaped);
+            let view = view_of(&row, self.dataset, import, !shown.reveals(), shaped);
             leads.push((row.at, LeadView { tags, notes, ..view }));
         }
         Ok(Hits { leads, end, stamp: Stamp::from(&receipt) })

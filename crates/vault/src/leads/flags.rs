@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{LabelFlag, Labels, LeadId, Operation};
+use leadvault_domain::{LabelFlag, Labels, LeadId, Operation, Role};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{Outcome as Written, UpdateLabels};
@@ -24,6 +24,9 @@ pub(crate) const RESTRICTED: &str = "restricted";
 /// [`Fault::NotFound`]; denials as decided.
 pub async fn restrict(cell: &Cell, call: &Call, id: LeadId, on: bool) -> Outcome<()> {
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor];
+    let (operation, record) = (LogOperation::Data(Operation::Restrict), ResourceType::Record);
+    cell.require_role(&room, call, &roles, operation, record).await?;
     let turn = idempotency::begin(cell, call, &room).await?;
     if let Some((_, stamp)) = turn.again() {
         return Ok(Answer { value: (), stamp });

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{DatasetId, Operation};
-use leadvault_ledger::{CommittedReceipt, ResourceType};
+use leadvault_domain::{DatasetId, DatasetNo, LeafAddress, Operation, Role};
+use leadvault_ledger::{CommittedReceipt, LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{LeadRow, TenantScope};
 
@@ -34,6 +34,9 @@ pub async fn list(
 ) -> Outcome<LeadPage> {
     check_limit(limit)?;
     let room = cell.room_of(call.caller.tenant)?;
+    let roles = [Role::Controller, Role::Editor, Role::Reader];
+    let (operation, on) = (LogOperation::Data(Operation::Display), ResourceType::Query);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     cell.settled(&room, || list_once(cell, call, &room, dataset, limit, cursor)).await
 }
 
@@ -64,14 +67,15 @@ async fn list_once(
     let query: [&[u8]; 2] = [b"list", &dataset.map_or([0; 16], DatasetId::bytes)];
     let read = |text| cursor::read(cell, room, text, cursor::IN_QUERY, &query);
     let after = at.map(read).transpose()?;
-    let no = known.as_ref().map(|d| d.no);
-    let rows = cell.data().list_leads(scope, no, after, limit + 1).await?;
+    let homes = homes_of(room, call, known.as_ref().map(|d| d.no));
+    let rows = rows_of(cell, scope, homes.as_deref(), after, limit + 1).await?;
     let more = rows.len() > limit as usize;
     let page: Vec<_> = rows.into_iter().take(limit as usize).collect();
     let last = page.last().map(|row| row.at);
     let seen: Vec<_> = page.into_iter().filter(|row| !hidden(row.labels)).collect();
     let mut ask = Ask::new(operations_of(Kind::List));
     ask.dataset = dataset;
+    ask.within_key = true;
     ask.masked = true;
     ask.records = seen.len() as u64;
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
@@ -81,6 +85,44 @@ async fn list_once(
         None => None,
     };
     Ok(Answer::stamped(LeadPage { data: views, next_cursor }, &receipt))
+}
+
+/// The datasets a list goes through, ascending; `None` = all of the tenant.
+fn homes_of(room: &Room, call: &Call, named: Option<DatasetNo>) -> Option<Vec<DatasetNo>> {
+    if let Some(no) = named {
+        return Some(vec![no]);
+    }
+    let control = room.control();
+    let own = call.caller.datasets.as_ref()?;
+    let mut homes: Vec<_> =
+        own.iter().filter_map(|id| Some(control.dataset(*id).ok()?.no)).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    Some(homes)
+}
+
+/// Rows behind `after` in the order of pages. What lies in other datasets is not read, so that it shows in no
+/// page's length either.
+async fn rows_of(
+    cell: &Cell,
+    scope: TenantScope,
+    homes: Option<&[DatasetNo]>,
+    after: Option<LeafAddress>,
+    limit: u32,
+) -> Result<Vec<LeadRow>, Refusal> {
+    let Some(homes) = homes else {
+        return Ok(cell.data().list_leads(scope, None, after, limit).await?);
+    };
+    let mut rows = Vec::new();
+    for home in homes {
+        let missing = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        if missing == 0 || after.is_some_and(|at| at.dataset > *home) {
+            continue;
+        }
+        let behind = after.filter(|at| at.dataset == *home);
+        rows.extend(cell.data().list_leads(scope, Some(*home), behind, missing).await?);
+    }
+    Ok(rows)
 }
 
 /// Locates all rows of a page, commits one entry that names them, opens them masked.
@@ -122,7 +164,7 @@ async fn open_page(
         };
         let values = open_parts(&opened, &row, |_| true)?;
         let covered = |f| permit.fields.covers(f, category_of(&home, f));
-        let (shaped, tags, notes) = shape(&values, Shown::Masked, covered);
+        let (shaped, tags, notes) = shape(&values, Shown::new(None, permit.masking), covered);
         let import = crate::import::job::id_of(cell, room, row.batch).await?;
         let view = view_of(&row, &home, import, true, shaped);
         views.push(LeadView { tags, notes, ..view });

@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{FieldNo, LeadId, Operation};
-use leadvault_ledger::ResourceType;
+use leadvault_domain::{FieldNo, LeadId, Operation, Role};
+use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{LeadRow, TenantScope};
 
@@ -32,6 +32,10 @@ pub async fn reveal(
     fields: Option<&[FieldNo]>,
 ) -> Outcome<LeadView> {
     let room = cell.room_of(call.caller.tenant)?;
+    let operation = if fields.is_some() { Operation::Read } else { Operation::Display };
+    let roles = [Role::Controller, Role::Editor, Role::Reader];
+    let (operation, on) = (LogOperation::Data(operation), ResourceType::Record);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     cell.settled(&room, || reveal_once(cell, call, &room, id, fields)).await
 }
 
@@ -69,16 +73,18 @@ async fn reveal_once(
     let opener = opener(cell, room, located, &row, &receipt)?;
     let wanted = compartments_of(named);
     let values = open_parts(&opener, &row, |c| fields.is_none() || wanted(c))?;
-    let shown = fields.map_or(Shown::Masked, Shown::Fields);
+    let shown = Shown::new(fields, permit.masking);
     let covered = |f| permit.fields.covers(f, category_of(&dataset, f));
     let (shaped, tags, notes) = shape(&values, shown, covered);
-    let original = if named.contains(&FieldNo::ORIGINAL) {
+    // The cells tell every field of the row: they go out where all of them may.
+    let whole = shown.reveals() && values.keys().all(|f| covered(*f));
+    let original = if named.contains(&FieldNo::ORIGINAL) && whole {
         job::cells_of(cell, room, row.batch, &values).await?
     } else {
         None
     };
     let import = job::id_of(cell, room, row.batch).await?;
-    let view = view_of(&row, &dataset, import, fields.is_none(), shaped);
+    let view = view_of(&row, &dataset, import, !shown.reveals(), shaped);
     Ok(Answer::stamped(LeadView { tags, notes, original, ..view }, &receipt))
 }
 
@@ -104,7 +110,11 @@ fn ask_of(call: &Call, row: &LeadRow, dataset: &DatasetControl, fields: Option<&
     let mut ask = Ask::new(operations_of(Kind::Look { fields: fields.is_some() }));
     match fields {
         Some(fields) => {
-            ask = ask.with_fields(fields.iter().map(|f| (*f, category_of(dataset, *f))))
+            ask = ask.with_fields(fields.iter().map(|f| (*f, category_of(dataset, *f))));
+            if fields.contains(&FieldNo::ORIGINAL) {
+                // The cells tell every category of the row.
+                ask.categories.extend(row.labels.categories());
+            }
         }
         None => ask.masked = true,
     }

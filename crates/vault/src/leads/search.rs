@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use leadvault_crypto::normalise::{self, Phone, PhoneParser};
-use leadvault_domain::{DatasetId, FieldNo, Operation, TagKind, Value};
-use leadvault_ledger::ResourceType;
+use leadvault_domain::{Category, DatasetId, FieldNo, Operation, Role, TagKind, Value};
+use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{DatasetTag, LeadRow, TenantScope};
 
@@ -45,6 +45,10 @@ pub struct Search {
 pub async fn search(cell: &Cell, call: &Call, search: &Search) -> Outcome<LeadPage> {
     check_limit(search.limit)?;
     let room = cell.room_of(call.caller.tenant)?;
+    let operation = if search.fields.is_some() { Operation::Read } else { Operation::Display };
+    let roles = [Role::Controller, Role::Editor, Role::Reader];
+    let (operation, on) = (LogOperation::Data(operation), ResourceType::Query);
+    cell.require_role(&room, call, &roles, operation, on).await?;
     cell.settled(&room, || search_once(cell, call, &room, search)).await
 }
 
@@ -84,12 +88,14 @@ async fn search_once(
         return Err(cell.not_found(room, call, Operation::Search, on).await);
     };
     let with_fields = search.fields.is_some();
+    // A hit tells the field that was looked for, whatever fields it is answered with.
+    let named = search.fields.iter().flatten().chain([&search.field]);
+    let named: Vec<_> = named.map(|f| (*f, category_in(&known, *f))).collect();
     let mut ask = Ask::new(operations_of(Kind::SearchExact { fields: with_fields }));
-    if let Some(fields) = &search.fields {
-        ask = ask.with_fields(fields.iter().map(|f| (*f, f.category())));
-    }
+    ask = ask.with_fields(named);
     ask.masked = !with_fields;
     ask.dataset = search.dataset;
+    ask.within_key = true;
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
     let ring = room.ring()?;
     let mut tags = Vec::new();
@@ -130,7 +136,7 @@ async fn search_once(
         entry = entry.refs(located.iter().map(|(_, _, leaf)| leaf.reference()));
     }
     let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
-    let shown = search.fields.as_deref().map_or(Shown::Masked, Shown::Fields);
+    let shown = Shown::new(search.fields.as_deref(), permit.masking);
     let mut views = Vec::new();
     for (row, home, leaf) in located {
         let opened = match opener(cell, room, leaf, &row, &receipt) {
@@ -144,13 +150,20 @@ async fn search_once(
         }
         let covered = |f| permit.fields.covers(f, category_of(&home, f));
         let (shaped, tags, notes) = shape(&values, shown, covered);
-        views.push(finish(cell, room, &row, &home, !with_fields, (shaped, tags, notes)).await?);
+        views.push(finish(cell, room, &row, &home, !shown.reveals(), (shaped, tags, notes)).await?);
     }
     let next_cursor = match last.filter(|_| more) {
         Some(last) => Some(cursor::write(cell, room, last, cursor::PAGE_SECONDS, &own)?),
         None => None,
     };
     Ok(Answer::stamped(LeadPage { data: views, next_cursor }, &receipt))
+}
+
+/// The category of a field in the datasets of a search: as they classify it, if they agree.
+fn category_in(datasets: &[Arc<DatasetControl>], field: FieldNo) -> Category {
+    let mut categories = datasets.iter().map(|dataset| category_of(dataset, field));
+    let first = categories.next().unwrap_or_else(|| field.category());
+    if categories.all(|other| other == first) { first } else { field.category() }
 }
 
 /// The datasets a search goes through.

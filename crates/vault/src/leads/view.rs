@@ -1,9 +1,9 @@
 //! A lead as it is answered. The one place where plaintext becomes JSON.
 
-use leadvault_domain::{DatasetId, FieldNo, Fields, ImportId, LeadId, Timestamp, Value};
+use leadvault_domain::{DatasetId, FieldNo, Fields, ImportId, LeadId, Masking, Timestamp, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::mask::masked;
+use crate::mask::{HIDDEN, masked};
 
 /// A note.
 #[derive(Debug, Clone)]
@@ -52,13 +52,39 @@ pub struct LeadPage {
     pub next_cursor: Option<String>,
 }
 
-/// What of a lead goes into an answer.
+/// What of a lead goes into an answer: which fields, and how much of them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shown<'a> {
-    /// Every field that is covered, masked.
-    Masked,
-    /// The named fields, as they are.
-    Fields(&'a [FieldNo]),
+pub(crate) struct Shown<'a> {
+    fields: Option<&'a [FieldNo]>,
+    masking: Masking,
+}
+
+impl<'a> Shown<'a> {
+    /// The fields a call names, else every one; as they are only where some are named and the instruction
+    /// does not mask.
+    pub(crate) fn new(fields: Option<&'a [FieldNo]>, instructed: Masking) -> Self {
+        let least = if fields.is_some() { Masking::None } else { Masking::Partial };
+        Self { fields, masking: instructed.max(least) }
+    }
+
+    /// Whether values go out as they are.
+    pub(crate) fn reveals(self) -> bool {
+        self.masking == Masking::None
+    }
+
+    fn wants(self, field: FieldNo) -> bool {
+        // The cells as they came are no field of an answer's `fields`.
+        field != FieldNo::ORIGINAL && self.fields.is_none_or(|named| named.contains(&field))
+    }
+
+    /// What stands for a value that is not shown as it is; `None` where nothing does.
+    fn veil(self, field: FieldNo, value: &Value) -> Option<Json> {
+        match self.masking {
+            Masking::None | Masking::Partial => masked(field, value),
+            Masking::Full => Some(HIDDEN.into()),
+            Masking::TokensOnly => None,
+        }
+    }
 }
 
 /// Shapes the values of a lead; `covered` says what the instruction lets out.
@@ -68,31 +94,28 @@ pub(crate) fn shape(
     covered: impl Fn(FieldNo) -> bool,
 ) -> (Map<String, Json>, Json, Vec<NoteView>) {
     let mut out = Map::new();
-    let mut tags = match shown {
-        Shown::Masked => Json::from(0),
-        Shown::Fields(_) => Json::Array(Vec::new()),
+    let revealed = shown.reveals();
+    let mut tags = match shown.masking {
+        Masking::None => Json::Array(Vec::new()),
+        Masking::Partial => Json::from(0),
+        Masking::Full | Masking::TokensOnly => Json::Null,
     };
     let mut notes = Vec::new();
     for (field, value) in fields {
-        let wanted = match shown {
-            Shown::Masked => true,
-            Shown::Fields(named) => named.contains(field),
-        };
-        if !wanted || !covered(*field) || *field == FieldNo::ORIGINAL {
+        if !shown.wants(*field) || !covered(*field) {
             continue;
         }
-        let revealed = matches!(shown, Shown::Fields(_));
         match (*field, value) {
             (FieldNo::TAGS, Value::List(list)) if revealed => {
                 tags = list.iter().map(|t| Json::from(t.expose().as_str())).collect();
             }
-            (FieldNo::TAGS, value) => tags = masked(*field, value).unwrap_or(Json::Null),
-            (FieldNo::NOTES, Value::Pairs(pairs)) => notes = shape_notes(pairs, revealed, value),
+            (FieldNo::TAGS, value) => tags = shown.veil(*field, value).unwrap_or(Json::Null),
+            (FieldNo::NOTES, Value::Pairs(pairs)) => notes = shape_notes(pairs, shown, value),
             (field, Value::Text(text)) if revealed => {
                 out.insert(field.name(), text.expose().as_str().into());
             }
             (field, value) => {
-                if let Some(json) = masked(field, value) {
+                if let Some(json) = shown.veil(field, value) {
                     out.insert(field.name(), json);
                 }
             }
@@ -103,10 +126,10 @@ pub(crate) fn shape(
 
 fn shape_notes(
     pairs: &[(leadvault_domain::Personal, leadvault_domain::Personal)],
-    revealed: bool,
+    shown: Shown<'_>,
     value: &Value,
 ) -> Vec<NoteView> {
-    if revealed {
+    if shown.reveals() {
         let note =
             |(text, at): &(leadvault_domain::Personal, leadvault_domain::Personal)| NoteView {
                 text: text.expose().as_str().into(),
@@ -114,7 +137,7 @@ fn shape_notes(
             };
         return pairs.iter().map(note).collect();
     }
-    let classes = masked(FieldNo::NOTES, value).unwrap_or(Json::Null);
+    let classes = shown.veil(FieldNo::NOTES, value).unwrap_or(Json::Null);
     let classes = classes.as_array().cloned().unwrap_or_default();
     classes.into_iter().map(|text| NoteView { text, at: None }).collect()
 }

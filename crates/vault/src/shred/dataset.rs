@@ -26,7 +26,7 @@ use crate::room::Room;
 use crate::system;
 
 /// Kind of the operation.
-pub(super) const KIND: &str = "dataset.shred";
+pub(crate) const KIND: &str = "dataset.shred";
 /// Leaves of one tree: leaf numbers have 32 bits.
 const TREE_LEAVES: u64 = 1 << 32;
 

@@ -21,6 +21,7 @@ use crate::cell::Cell;
 use crate::error::Refusal;
 use crate::room::Room;
 
+pub(crate) use dataset::KIND as KIND_DATASET;
 pub use dataset::dataset;
 pub use tenant::tenant;
 

@@ -72,6 +72,10 @@ where
         let on = ResourceType::Import;
         return Err(cell.not_found(&room, call, Operation::Store, on).await);
     };
+    if !datasets::may_see(&room, call, row.dataset) {
+        let on = ResourceType::Import;
+        return Err(cell.not_found(&room, call, Operation::Store, on).await);
+    }
     if !matches!(row.state, ImportState::Open | ImportState::Running) {
         return Err(Fault::StateConflict.into());
     }

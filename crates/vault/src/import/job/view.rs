@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use leadvault_domain::{Category, FieldNo, ImportId, Role};
+use leadvault_domain::{Category, FieldNo, ImportId, Operation, Role};
+use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{FailureRow, ImportRow, ImportRows, ImportState, TenantScope};
 use serde_json::Value as Json;
 
@@ -13,6 +14,7 @@ use super::gauge;
 use super::origin::plan_of_row;
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
+use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::leads::opened::category_of;
 use crate::room::{DatasetControl, Room};
@@ -75,7 +77,8 @@ impl ImportView {
 /// [`Fault::NotFound`].
 pub async fn find(cell: &Cell, call: &Call, id: ImportId) -> Outcome<ImportView> {
     let room = cell.room_of(call.caller.tenant)?;
-    let row = row_of(cell, &room, id).await?;
+    cell.require_live_key(&room, call)?;
+    let row = visible(cell, call, &room, id).await?;
     Ok(Answer::plain(view(cell, &room, call, &row)?))
 }
 
@@ -85,10 +88,13 @@ pub type Failures = BoxStream<'static, Result<Vec<FailureRow>, Fault>>;
 /// Failures of an import: row, column, code; never a value.
 ///
 /// # Errors
-/// [`Fault::NotFound`].
+/// [`Fault::NotFound`]; [`Fault::RoleInsufficient`].
 pub async fn failures(cell: &Arc<Cell>, call: &Call, id: ImportId) -> Outcome<Failures> {
     let room = cell.room_of(call.caller.tenant)?;
-    let import = row_of(cell, &room, id).await?;
+    let roles = [Role::Controller, Role::Editor, Role::Auditor];
+    let (operation, on) = (LogOperation::Data(Operation::Display), ResourceType::Import);
+    cell.require_role(&room, call, &roles, operation, on).await?;
+    let import = visible(cell, call, &room, id).await?;
     let (cell, scope) = (Arc::clone(cell), TenantScope(room.no));
     let pages = futures::stream::try_unfold(None, move |last: Option<FailureRow>| {
         let cell = Arc::clone(&cell);
@@ -99,6 +105,17 @@ pub async fn failures(cell: &Arc<Cell>, call: &Call, id: ImportId) -> Outcome<Fa
         }
     });
     Ok(Answer::plain(pages.boxed()))
+}
+
+/// The row of an import that the caller may know of.
+async fn visible(
+    cell: &Cell,
+    call: &Call,
+    room: &Room,
+    id: ImportId,
+) -> Result<ImportRow, Refusal> {
+    let row = row_of(cell, room, id).await?;
+    if datasets::may_see(room, call, row.dataset) { Ok(row) } else { Err(Fault::NotFound.into()) }
 }
 
 /// The row of an import.
