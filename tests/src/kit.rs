@@ -8,7 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -113,6 +113,8 @@ pub struct Vault {
     dir: tempfile::TempDir,
     data: PathBuf,
     server: Option<(Child, String)>,
+    /// Environment variables of the server.
+    env: Vec<(String, String)>,
 }
 
 impl Vault {
@@ -136,7 +138,7 @@ impl Vault {
         let (code, _, err) =
             run(&["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]);
         assert_eq!(code, Some(0), "{err}");
-        let vault = Self { dir, data: place, server: None };
+        let vault = Self { dir, data: place, server: None, env: Vec::new() };
         // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
         let text = std::fs::read_to_string(vault.config()).expect("configuration");
         let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
@@ -156,6 +158,13 @@ impl Vault {
         let mut vault = Self::init();
         vault.up();
         vault
+    }
+
+    /// With environment variables for its server.
+    #[must_use]
+    pub fn with_env(mut self, env: &[(&str, &str)]) -> Self {
+        self.env.extend(env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        self
     }
 
     /// The data directory.
@@ -222,10 +231,22 @@ impl Vault {
             .open(self.beside("stderr.log"))
             .expect("stderr file");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("the server starts");
-        let stdout = child.stdout.take().expect("its output");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("its first line");
+        stdout.read_line(&mut line).expect("its first line");
+        let mut rest = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.beside("stdout.log"))
+            .expect("stdout file");
+        let first = line.clone();
+        // Ends with the server.
+        std::thread::spawn(move || {
+            let _ = rest.write_all(first.as_bytes());
+            let _ = std::io::copy(&mut stdout, &mut rest);
+        });
         let ready: Value = serde_json::from_str(line.trim()).unwrap_or(Value::Null);
         match ready["address"].as_str() {
             Some(address) => {
@@ -291,6 +312,11 @@ impl Vault {
         std::fs::read_to_string(self.beside("stderr.log")).unwrap_or_default()
     }
 
+    /// What it wrote on stdout so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(self.beside("stdout.log")).unwrap_or_default()
+    }
+
     /// Base URL.
     pub fn url(&self) -> String {
         self.server.as_ref().map(|(_, url)| url.clone()).expect("the server runs")
@@ -339,6 +365,17 @@ impl Vault {
     /// A caller of a tenant that names nothing.
     pub fn plain(&self, tenant: &Tenant) -> Caller {
         Caller::new(&self.url(), &tenant.key)
+    }
+
+    /// Makes a key of a tenant, with the members of `with` in the place of the usual ones.
+    pub fn key(&self, tenant: &Tenant, role: &str, with: &Value) -> Answer {
+        let mut body = json!({ "name": role, "role": role, "principal": role, "employer": "tenant",
+            "country": "DE", "default_instruction": null, "default_purpose": null, "datasets": null,
+            "expires_at": null });
+        for (member, value) in with.as_object().into_iter().flatten() {
+            body[member] = value.clone();
+        }
+        self.plain(tenant).post("/v1/keys", &body).expect(201)
     }
 
     /// Makes a lead; its id.
@@ -448,6 +485,19 @@ impl Caller {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> reqwest::Result<Answer> {
+        let mut request = self.request(method, path, headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        request.send().map(Answer::of)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> reqwest::blocking::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
@@ -461,10 +511,7 @@ impl Caller {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        request.send().map(Answer::of)
+        request
     }
 
     /// As [`Caller::try_send`], of a server that lives.
@@ -476,6 +523,34 @@ impl Caller {
         body: Option<Vec<u8>>,
     ) -> Answer {
         self.try_send(method, path, headers, body).expect("the server answers")
+    }
+
+    /// PUT of a body as it comes.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn put_stream(
+        &self,
+        path: &str,
+        body: impl std::io::Read + Send + 'static,
+    ) -> reqwest::Result<Answer> {
+        self.stream(Method::PUT, path, &[], body)
+    }
+
+    /// A request with a body as it comes.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl std::io::Read + Send + 'static,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self.request(method, path, headers);
+        request = request.body(reqwest::blocking::Body::new(body));
+        request.send().map(Answer::of)
     }
 
     /// GET.

@@ -7,7 +7,7 @@
 
 use leadvault_crypto::Kind;
 use leadvault_domain::{
-    Effect, Instruction, InstructionId, InstructionStatus, KeyState, Role, TenantId,
+    Effect, Instruction, InstructionId, InstructionStatus, KeyState, Role, TenantId, TenantState,
 };
 use leadvault_ledger::{
     CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, ResourceType,
@@ -109,6 +109,9 @@ pub async fn draft_by_operator(
 ) -> Outcome<Instruction> {
     let room = cell.room_of(tenant)?;
     let drafted = make_draft(cell, &room, id, body, operator::SERVICE.to_string())?;
+    if room.control().state != TenantState::Active && row_of(&drafted) == StateOperation::Widen {
+        return Err(Fault::StateConflict.into());
+    }
     let entry = operator::entry(cell, LogOperation::InstructionDraft, ResourceType::Instruction);
     let receipt = insert(cell, &room, &drafted, entry, Vec::new()).await?;
     Ok(Answer::stamped(drafted, &receipt))

@@ -1,5 +1,5 @@
 //! The black-box suite: one binary, against the server as another process.
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 
 // What is done to a server, its files and its callers on purpose.
 mod batching;
@@ -15,6 +15,7 @@ mod backup;
 mod canary;
 mod conventions;
 mod crash;
+mod decisions;
 mod demo;
 mod export_cells;
 mod export_crash;
@@ -23,6 +24,7 @@ mod export_package;
 mod export_referees;
 mod export_tamper;
 mod export_writers;
+mod hostile_tenant;
 mod idempotency;
 mod import;
 mod isolation;
@@ -32,7 +34,9 @@ mod log_kit;
 mod log_lines;
 mod log_verify;
 mod log_watch;
+mod masking;
 mod readme;
 mod shred;
+mod states;
 mod surfaces;
 mod tls;

@@ -1,0 +1,121 @@
+//! Things of a tenant that calls are made on, fresh for each call.
+
+use std::time::Duration;
+
+use leadvault_tests::kit::{Tenant, Vault, instruction};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The address of every lead made here.
+pub(super) const EMAIL: &str = "isolde.of.cornwall@tintagel-example.org";
+/// A file of one lead, and of one row that is refused.
+pub(super) const CSV: &[u8] = b"Email,First Name,Date of birth\n\
+    tristan@lyonesse-example.org,Tristan,\nyoung@lyonesse-example.org,Mabon,2020-01-01\n";
+
+pub(super) fn agreement() -> Value {
+    json!({ "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) })
+}
+
+pub(super) fn tenant() -> Value {
+    json!({
+        "name": "Another", "region": "local", "controller_country": "DE",
+        "locations": { "store": ["DE"], "access": ["DE", "US"] },
+        "agreement": agreement(), "export_recipient": null,
+    })
+}
+
+/// A dataset of its own.
+pub(super) fn dataset(vault: &Vault, tenant: &Tenant) -> String {
+    vault.plain(tenant).post("/v1/datasets", &json!({ "name": "own" })).expect(201).text_of("id")
+}
+
+/// A lead in the tenant's dataset.
+pub(super) fn lead(vault: &Vault, tenant: &Tenant) -> String {
+    let body = json!({ "dataset": tenant.dataset, "fields": { "company": "Tintagel" } });
+    vault.acting(tenant).post("/v1/leads", &body).expect(201).text_of("id")
+}
+
+/// An instruction that is drafted.
+pub(super) fn draft(vault: &Vault, tenant: &Tenant) -> String {
+    vault.plain(tenant).post("/v1/instructions", &instruction()).expect(201).text_of("id")
+}
+
+/// An instruction in force.
+pub(super) fn active(vault: &Vault, tenant: &Tenant) -> String {
+    let id = draft(vault, tenant);
+    let path = format!("/v1/instructions/{id}/activate");
+    vault.plain(tenant).post(&path, &json!({ "version": 1 })).expect(200);
+    id
+}
+
+/// An import that waits for its file.
+pub(super) fn import(vault: &Vault, tenant: &Tenant) -> String {
+    let attestation = json!({ "source": "fair", "legal_basis": "consent",
+        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
+        "no_minors": true, "no_special_category": true });
+    let body = json!({ "dataset": tenant.dataset, "attestation": attestation });
+    vault.acting(tenant).post("/v1/imports", &body).expect(201).text_of("id")
+}
+
+/// An import that is done.
+pub(super) fn import_done(vault: &Vault, tenant: &Tenant) -> String {
+    let id = import(vault, tenant);
+    let path = format!("/v1/imports/{id}/content");
+    vault.acting(tenant).send(Method::PUT, &path, &[], Some(CSV.to_vec())).expect(200);
+    id
+}
+
+/// The operation of an undo.
+pub(super) fn operation(vault: &Vault, tenant: &Tenant) -> String {
+    let path = format!("/v1/imports/{}/undo", import_done(vault, tenant));
+    let begun = vault.plain(tenant).try_post(&path, &json!({}), &path).expect("an answer");
+    begun.expect(202).text_of("operation")
+}
+
+/// An export that is ready.
+pub(super) fn export(vault: &Vault, tenant: &Tenant) -> String {
+    let plain = vault.plain(tenant);
+    let body = json!({ "dataset": tenant.dataset, "plain": true });
+    let key = lead(vault, tenant);
+    let begun = plain.try_post("/v1/exports", &body, &key).expect("an answer").expect(202);
+    let operation = format!("/v1/operations/{}", begun.text_of("operation"));
+    until("the export is ready", || {
+        let now = plain.get(&operation).expect(200);
+        assert_ne!(now.body["state"], "failed", "{}", now.text);
+        (now.body["state"] == "done").then(|| find_id(&now.text, "exp_"))
+    })
+}
+
+/// A notice: of an import that waits for its attestation.
+pub(super) fn notice(vault: &Vault, tenant: &Tenant) -> String {
+    let body = json!({ "dataset": tenant.dataset });
+    vault.acting(tenant).post("/v1/imports", &body).expect(201);
+    let listed = vault.plain(tenant).get("/v1/notices?state=new").expect(200);
+    listed.body["data"][0]["id"].as_str().expect("a notice").to_owned()
+}
+
+/// Waits for a checkpoint; the size of its tree.
+pub(super) fn published(vault: &Vault, tenant: &Tenant) -> u64 {
+    until("a checkpoint is published", || {
+        let checkpoint = vault.plain(tenant).get("/v1/log/checkpoint");
+        let size = checkpoint.text.lines().nth(1).and_then(|line| line.parse().ok());
+        size.filter(|_| checkpoint.status == 200)
+    })
+}
+
+/// Asks until there is an answer; the server works on it meanwhile.
+fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = ask() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}")
+}
+
+/// The first id with a prefix in a text.
+fn find_id(text: &str, prefix: &str) -> String {
+    let at = text.find(prefix).expect("an id");
+    text.chars().skip(at).take(prefix.len() + 26).collect()
+}
