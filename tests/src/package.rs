@@ -109,8 +109,11 @@ impl Package {
 
     /// The lines of every file of leads.
     pub fn leads(&self) -> Vec<Value> {
-        let names = self.files.keys().filter(|p| p.starts_with("data/leads-"));
-        let names = names.filter(|p| p.ends_with(".jsonl"));
+        let lines = |path: &&String| {
+            path.strip_prefix("data/leads-")
+                .is_some_and(|rest| rest.strip_suffix(".jsonl").is_some())
+        };
+        let names = self.files.keys().filter(lines);
         let lines = names.flat_map(|path| self.text(path).lines());
         lines.map(|line| serde_json::from_str(line).expect("a line")).collect()
     }

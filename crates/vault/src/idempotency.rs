@@ -35,7 +35,10 @@ const LIFE_SECONDS: i64 = 24 * 3600;
 
 /// The keys that are being worked on by this node.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct InFlight(Arc<Mutex<HashSet<(TenantNo, [u8; 32])>>>);
+pub(crate) struct InFlight(Arc<Mutex<Keys>>);
+
+/// HMACs of keys, by their tenants.
+type Keys = HashSet<(TenantNo, [u8; 32])>;
 
 impl InFlight {
     /// Takes a key; `None` while somebody has it.

@@ -79,7 +79,7 @@ fn registry(repo: &Repo) -> BTreeSet<String> {
 }
 
 fn product<'a>(repo: &'a Repo, path: &str) -> Option<&'a str> {
-    repo.files.iter().find(|file| file.path == path).map(|file| file.product_text())
+    repo.files.iter().find(|file| file.path == path).map(super::super::repo::TextFile::product_text)
 }
 
 /// What stands between the first `from` and the next `to`.
@@ -207,7 +207,7 @@ mod tests {
             let without: String = GOOD
                 .lines()
                 .filter(|l| !l.contains(&format!("`{code}`")))
-                .map(|l| format!("{l}\n"))
+                .flat_map(|l| [l, "\n"])
                 .collect();
             assert_eq!(faults(&without).len(), 1, "{code}");
         }

@@ -188,7 +188,7 @@ impl Reading {
     async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         while let Some(piece) = self.reader.next().await? {
             if let Some(lines) = self.lines.push(&piece) {
-                let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let count = lines.split(|byte| *byte == b'\n').count() as u64 - 1;
                 self.left = self.left.checked_sub(count).ok_or(PART)?;
                 return Ok(Some(lines));
             }

@@ -31,7 +31,7 @@ pub(crate) async fn remove(
         while let Written::Count(rows @ 1..) = cell.data().apply(scope, step).await? {
             done += rows;
             steps += 1;
-            if steps % REPORT_STEPS == 0 {
+            if steps.is_multiple_of(REPORT_STEPS) {
                 jobs::report(cell, scope, operation, done).await?;
             }
         }

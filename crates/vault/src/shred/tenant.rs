@@ -167,7 +167,7 @@ async fn remove_rows(
     let mut steps = 0_u32;
     while let Written::Count(1..) = cell.data().apply(scope, DeleteTenantRows).await? {
         steps += 1;
-        if let (0, Some(operation)) = (steps % REPORT_STEPS, operation) {
+        if let (true, Some(operation)) = (steps.is_multiple_of(REPORT_STEPS), operation) {
             let left = cell.data().count_leads(scope, None).await?;
             jobs::report(cell, scope, operation, before.saturating_sub(left)).await?;
         }
