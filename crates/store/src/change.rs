@@ -6,6 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
 use crate::error::{Result, StoreError};
+use crate::import_slice::WholeSlice;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
 use crate::statement::statements;
@@ -46,7 +47,7 @@ impl ChangedLeads {
             Write::InsertLead(insert) => self.ids.push(insert.lead.id),
             Write::UpdateLead(update) => self.ids.push(update.id),
             Write::UpdateLabels(update) => self.ids.push(update.id),
-            Write::LeadSlice(slice) => {
+            Write::LeadSlice(slice) | Write::WholeSlice(WholeSlice(slice)) => {
                 for row in &slice.rows {
                     self.add_leaf(LeafRange::single(row.at));
                 }

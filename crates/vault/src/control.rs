@@ -146,20 +146,6 @@ async fn load_instructions(
     Ok(instructions)
 }
 
-/// Versions that are known, with the status their row has now.
-async fn with_present_status(
-    cell: &Cell,
-    known: &[Instruction],
-    scope: TenantScope,
-) -> Result<Vec<Instruction>, Refusal> {
-    let rows = cell.data().list_instructions(scope).await?;
-    let status = |i: &Instruction| {
-        let row = rows.iter().find(|row| row.id == i.id && row.version == i.version);
-        row.map_or(i.status, |row| row.status)
-    };
-    Ok(known.iter().map(|i| Instruction { status: status(i), ..i.clone() }).collect())
-}
-
 async fn load_datasets(
     cell: &Cell,
     room: &Room,

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use leadvault_domain::{
-    DecisionCode, Effect, Instruction, InstructionId, KeyState, LabelFlag, Labels, Masking,
-    Operation, Purpose, ReasonCode, Role, TenantNo, Timestamp,
+    DecisionCode, Instruction, InstructionId, KeyState, LabelFlag, Labels, Masking, Operation,
+    Purpose, ReasonCode, Role, TenantNo, Timestamp,
 };
 use leadvault_ledger::{
     Actor, CommittedReceipt, EntryDraft, Generations, InstructionStamp, Journal, LogOperation, Op,
@@ -95,6 +95,16 @@ fn stamp_of(instruction: &InstructionRef) -> InstructionStamp {
         version: instruction.version,
         hash: Some(instruction.hash.clone()),
     }
+}
+
+/// What a decision is made on.
+struct Grounds {
+    /// The control state: what moved since makes the commit stale.
+    control: Arc<Control>,
+    /// The instructions that may be found.
+    instructions: Arc<Vec<Instruction>>,
+    /// One of them that is not in the register, and that nothing may name therefore.
+    draft: Option<InstructionId>,
 }
 
 impl Cell {

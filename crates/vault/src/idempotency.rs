@@ -137,6 +137,10 @@ fn record_id(key: &[u8; 32]) -> [u8; 16] {
 /// [`Fault::InProgress`] while the same key is worked on; [`Fault::IdempotencyMismatch`] for another
 /// request under it; [`Fault::Erased`] where the lead it made or changed is gone.
 pub(crate) async fn begin(cell: &Cell, call: &Call, room: &Room) -> Result<Turn, Refusal> {
+    // Without the tenant's keys nothing was recorded and nothing is: the call is decided, and refused.
+    if room.keys.is_none() {
+        return Ok(Turn::default());
+    }
     let Some(hashes) = hashes(call, room) else { return Ok(Turn::default()) };
     let held = cell.in_flight().hold(room.no, hashes.key).ok_or(Fault::InProgress)?;
     let again = find(cell, room, hashes).await?;

@@ -165,6 +165,11 @@ fn every_operation_gives_each_key_what_it_may_have_and_nothing_else() {
         match row.who {
             Who::Anybody => {}
             Who::Operator => operator_row(&row, &shot, &vault, theirs, &mut found),
+            Who::Author => {
+                weaker_roles(&shot, theirs, &["controller"], &mut found);
+                limited(&row, &shot, theirs, &["controller"], &mut found);
+                foreign(&row, &shot, &vault, (mine, theirs), &mut found);
+            }
             Who::Tenant(roles) => {
                 weaker(&shot, &vault, theirs, roles, &mut found);
                 limited(&row, &shot, theirs, roles, &mut found);
@@ -176,6 +181,7 @@ fn every_operation_gives_each_key_what_it_may_have_and_nothing_else() {
             Who::Operator => shot.send(&vault.operator()),
             // An exit needs no instruction of a controller's key.
             Who::Tenant(roles) => shot.send(&theirs.by(roles[0], &shot)),
+            Who::Author => shot.send(&theirs.by("controller", &shot)),
         };
         if right.status != row.ok {
             found.push(format!("the right key got {}: {}", right.status, right.text));
@@ -198,6 +204,11 @@ fn operator_row(row: &Row, shot: &Shot, vault: &Vault, theirs: &Side, found: &mu
 fn weaker(shot: &Shot, vault: &Vault, theirs: &Side, allowed: &[&str], found: &mut Vec<String>) {
     let operator = vault.operator();
     expect(&shot.send(&operator), (403, "role_insufficient"), "operator", found);
+    weaker_roles(shot, theirs, allowed, found);
+}
+
+/// Roles of the tenant that may not.
+fn weaker_roles(shot: &Shot, theirs: &Side, allowed: &[&str], found: &mut Vec<String>) {
     for role in ROLES.iter().filter(|role| !allowed.contains(role)) {
         expect(&shot.send(&theirs.by(role, shot)), (403, "role_insufficient"), role, found);
     }
@@ -264,9 +275,12 @@ fn each_planted_leak_is_found() {
         text: body.to_string(),
         body,
         index: Some(7),
+        leaf: None,
         receipt: None,
+        retry_after: None,
         etag: None,
         location: None,
+        headers: std::collections::BTreeMap::new(),
     };
     let lost = || answer(404, json!({ "code": "not_found", "request_id": "req_1" }));
     let secrets = ["ct_1".to_owned()];

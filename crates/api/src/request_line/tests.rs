@@ -165,21 +165,3 @@ async fn too_many_or_too_long_headers_are_refused_unread() {
         assert!(!line.contains("canary"), "{line}");
     }
 }
-
-#[test]
-fn a_panic_tells_its_place_and_never_its_words() {
-    let lines = Lines::default();
-    let subscriber =
-        tracing_subscriber::fmt().json().with_writer(lines.clone()).with_ansi(false).finish();
-    let before = std::panic::take_hook();
-    log_panics_by_place();
-    let fell = tracing::subscriber::with_default(subscriber, || {
-        std::panic::catch_unwind(|| Err::<(), _>("canary-in-a-panic").unwrap())
-    });
-    std::panic::set_hook(before);
-    // The control: the words are those of the panic.
-    let words = fell.unwrap_err().downcast::<String>().unwrap();
-    assert!(words.contains("canary-in-a-panic"));
-    let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(said.contains("request_line/tests.rs") && !said.contains("canary"), "{said}");
-}

@@ -19,6 +19,8 @@ pub(super) enum Who {
     Operator,
     /// A tenant's, of one of these roles; the first is used.
     Tenant(&'static [&'static str]),
+    /// A controller's, or the operator's, who drafts for a tenant and activates nothing.
+    Author,
 }
 
 /// What another tenant's key gets.
@@ -210,6 +212,11 @@ fn datasets() -> Vec<Row> {
             Shot::post("/v1/datasets").json(&json!({ "name": "second" }))
         })
         .own(Limited::Refused),
+        Row::new("PUT", "/v1/datasets/{id}/columns/{n}", EDITORS, 200, |v, t| {
+            let id = th::dataset(v, t);
+            Shot::new(Method::PUT, format!("/v1/datasets/{id}/columns/1"))
+                .json(&json!({ "category": "company_role", "field": null }))
+        }),
         post("/v1/datasets/{id}/shred", CONTROLLER, 202, |v, t| {
             let id = th::dataset(v, t);
             Shot::post(format!("/v1/datasets/{id}/shred")).once().json(&json!({ "confirm": id }))
@@ -224,7 +231,7 @@ fn instructions() -> Vec<Row> {
     vec![
         get("/v1/instructions", AUDITORS, |_, _| Shot::get("/v1/instructions"))
             .own(Limited::Refused),
-        post("/v1/instructions", CONTROLLER, 201, |_, _| {
+        post("/v1/instructions", Who::Author, 201, |_, _| {
             Shot::post("/v1/instructions").json(&instruction())
         })
         .own(Limited::Refused),
@@ -233,7 +240,7 @@ fn instructions() -> Vec<Row> {
         })
         .unlogged()
         .whole_tenant(),
-        post("/v1/instructions/{id}", CONTROLLER, 201, |v, t| {
+        post("/v1/instructions/{id}", Who::Author, 201, |v, t| {
             let id = th::draft(v, t);
             Shot::post(format!("/v1/instructions/{id}")).json(&instruction())
         })
@@ -256,6 +263,9 @@ fn instructions() -> Vec<Row> {
             on("revoke", &th::active(v, t))
         })
         .whole_tenant(),
+        post("/v1/instructions/{id}/challenge", Who::Operator, 200, |v, t| {
+            on("challenge", &th::active(v, t)).json(&json!({ "provision": "Art. 28(3)" }))
+        }),
         post("/v1/instructions/{id}/confirm", CONTROLLER, 409, |v, t| {
             on("confirm", &th::active(v, t))
         })
@@ -346,6 +356,13 @@ fn log() -> Vec<Row> {
         get(path, AUDITORS, make).own(Limited::Refused)
     }
     vec![
+        get("/v1/changes", READERS, |_, _| Shot::get("/v1/changes")).own(Limited::Within),
+        post("/v1/explain", ALL, 200, |v, t| {
+            let lead = v.lead(t, "explained@example.com");
+            Shot::post("/v1/explain").json(&json!({
+                "operation": "read", "purpose": "crm_operations", "lead": lead,
+            }))
+        }),
         read("/v1/log/vkey", |_, _| Shot::get("/v1/log/vkey")),
         read("/v1/log/checkpoint", |v, t| {
             th::published(v, t);
