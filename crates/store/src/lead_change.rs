@@ -239,6 +239,8 @@ impl UpdateLabels {
 pub struct TombstoneLead {
     /// The lead.
     pub id: LeadId,
+    /// The version it must have, where something was read from it; `None` for whichever it has.
+    pub base: Option<u32>,
 }
 
 impl TombstoneLead {
@@ -251,6 +253,9 @@ impl TombstoneLead {
         let Some(current) = find_live(connection, tenant, self.id).await? else {
             return Ok(Outcome::Conflict(Conflict::Missing));
         };
+        if self.base.is_some_and(|base| base != current.version) {
+            return Ok(Outcome::Conflict(Conflict::VersionMoved { version: current.version }));
+        }
         let row_id = current.held.row_id;
         lead_tags::delete_all(connection, tenant, stage, &[current.held]).await?;
         for statement in [DELETE_PARTS, TOMBSTONE] {

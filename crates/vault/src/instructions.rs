@@ -10,7 +10,7 @@ use leadvault_domain::{
     Effect, Instruction, InstructionId, InstructionStatus, KeyState, Role, TenantId, TenantState,
 };
 use leadvault_ledger::{
-    CommittedReceipt, EntryDraft, InstructionStamp, LogOperation, ResourceType,
+    CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, ResourceType,
 };
 use leadvault_policy::{self as policy, StateOperation};
 use leadvault_store::{
@@ -203,7 +203,7 @@ async fn insert(
     };
     let mut writes: Vec<Write> = vec![InsertInstruction { row }.into(), BumpState.into()];
     writes.extend(with);
-    let receipt = commit(cell, room, instruction, entry, writes.into()).await?;
+    let receipt = commit(cell, room, instruction, entry, None, writes.into()).await?;
     cell.reload(room).await?;
     Ok(receipt)
 }
@@ -251,6 +251,7 @@ async fn commit(
     room: &Room,
     instruction: &Instruction,
     entry: EntryDraft,
+    asserted: Option<Generations>,
     write: Write,
 ) -> Result<CommittedReceipt, Refusal> {
     let entry = entry.resource_id(instruction.id).instruction(InstructionStamp {
@@ -258,7 +259,7 @@ async fn commit(
         version: instruction.version,
         hash: Some(instruction.hash.clone()),
     });
-    let (receipt, outcome) = cell.commit_write(room, entry, None, None, write).await?;
+    let (receipt, outcome) = cell.commit_write(room, entry, None, asserted, write).await?;
     if outcome.is_conflict() { Err(Fault::StateConflict.into()) } else { Ok(receipt) }
 }
 
@@ -297,15 +298,28 @@ pub async fn activate(
         let value = if waits { Activation::AwaitingSecond(was) } else { Activation::Active(was) };
         return Ok(Answer { value, stamp });
     }
+    cell.settled(&room, || activate_once(cell, call, &room, id, version)).await
+}
+
+/// Two calls at once do not both find the same version in force: each asserts the state it read.
+async fn activate_once(
+    cell: &Cell,
+    call: &Call,
+    room: &Room,
+    id: InstructionId,
+    version: u32,
+) -> Outcome<Activation> {
+    let (operation, on) = (LogOperation::InstructionActivate, ResourceType::Instruction);
     let control = room.control();
     let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
     let Some(draft) = versions.iter().find(|i| i.version == version) else {
-        return Err(cell.not_found_as(&room, call, operation, on).await);
+        return Err(cell.not_found_as(room, call, operation, on).await);
     };
     if draft.status != InstructionStatus::Draft {
         return Err(Fault::StateConflict.into());
     }
-    cell.require_state(&room, call, row_of(draft), operation, on).await?;
+    cell.require_state(room, call, row_of(draft), operation, on).await?;
+    let asserted = Some(control.read_generations());
     let mut active = (*draft).clone();
     let entry = cell.administrative(call, operation, on);
     if policy::high_risk(&active) {
@@ -316,8 +330,8 @@ pub async fn activate(
             None => {
                 active.issuer.second_approver_id = Some(person);
                 let made = Made::Activation { id, version, second: true };
-                let record = idempotency::record(cell, call, &room, made).await?;
-                let receipt = keep_approver(cell, &room, &active, entry, record).await?;
+                let record = idempotency::record(cell, call, room, made).await?;
+                let receipt = keep_approver(cell, room, &active, (entry, asserted), record).await?;
                 return Ok(Answer::stamped(Activation::AwaitingSecond(Box::new(active)), &receipt));
             }
             Some(first) if *first == person => return Err(Fault::StateConflict.into()),
@@ -326,7 +340,7 @@ pub async fn activate(
     }
     active.status = InstructionStatus::Active;
     active.signature = Some(cell.sign_instruction(&active.hash));
-    let body = resealed(cell, &room, &active).await?;
+    let body = resealed(cell, room, &active).await?;
     let (from, to) = (InstructionStatus::Draft, InstructionStatus::Active);
     let mut writes: Vec<Write> = vec![status_change(cell, &active, from, to, Some(body))];
     let before = versions.iter().filter(|i| i.version != version && !control::is_final(i.status));
@@ -337,9 +351,9 @@ pub async fn activate(
     );
     writes.push(BumpState.into());
     let made = Made::Activation { id, version, second: false };
-    let write = idempotency::beside(cell, call, &room, writes, made).await?;
-    let receipt = commit(cell, &room, &active, entry, write).await?;
-    cell.reload(&room).await?;
+    let write = idempotency::beside(cell, call, room, writes, made).await?;
+    let receipt = commit(cell, room, &active, entry, asserted, write).await?;
+    cell.reload(room).await?;
     Ok(Answer::stamped(Activation::Active(Box::new(active)), &receipt))
 }
 
@@ -348,14 +362,14 @@ async fn keep_approver(
     cell: &Cell,
     room: &Room,
     draft: &Instruction,
-    entry: EntryDraft,
+    (entry, asserted): (EntryDraft, Option<Generations>),
     with: Option<Write>,
 ) -> Result<CommittedReceipt, Refusal> {
     let body = resealed(cell, room, draft).await?;
     let kept = status_change(cell, draft, draft.status, draft.status, Some(body));
     let mut writes: Vec<Write> = vec![kept, BumpState.into()];
     writes.extend(with);
-    let receipt = commit(cell, room, draft, entry, writes.into()).await?;
+    let receipt = commit(cell, room, draft, entry, asserted, writes.into()).await?;
     cell.reload(room).await?;
     Ok(receipt)
 }

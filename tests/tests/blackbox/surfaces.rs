@@ -407,7 +407,6 @@ fn explain(acting: &Walk<'_>, ids: &Ids) {
     for (member, value, code) in [
         ("purpose", json!("tenant_marketing"), "DENY_PURPOSE"),
         ("operation", json!("derive"), "DENY_OPERATION"),
-        ("fields", json!(["birth_date"]), "DENY_CATEGORY"),
         ("dest", json!("FR"), "DENY_REGION_PIN"),
         ("recipient", json!("rcp_01h455vb4pex5vsknk084sn02q"), "DENY_RECIPIENT_NOT_AUTHORISED"),
         ("as_of", json!("2020-01-01T00:00:00Z"), "DENY_INSTRUCTION_NOT_YET"),

@@ -161,6 +161,6 @@ pub(crate) async fn a_page_ends_by_rows_or_by_bytes_and_a_change_is_seen_in_the_
     assert_eq!(end(6, 4, 1 << 20).await, None);
     let seen = || async { cell.data.count_rows_seen(scope, range(0, 6)).await.unwrap() };
     assert_eq!(seen().await, RowsSeen { rows: 6, versions: 6 });
-    done(&cell.data, scope, TombstoneLead { id: lead_id(2) }).await;
+    done(&cell.data, scope, TombstoneLead { id: lead_id(2), base: None }).await;
     assert_eq!(seen().await, RowsSeen { rows: 5, versions: 5 });
 }

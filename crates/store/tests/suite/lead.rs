@@ -194,8 +194,8 @@ pub(crate) async fn a_tombstone_hides_everything_and_frees_the_email(cell: &Test
     stored(&cell.data, scope, new).await;
     let early = apply(&cell.data, scope, DeleteLead { id: lead_id(1) }).await;
     assert_eq!(early, Outcome::Conflict(Conflict::Missing), "not before its tombstone");
-    done(&cell.data, scope, TombstoneLead { id: lead_id(1) }).await;
-    let again = apply(&cell.data, scope, TombstoneLead { id: lead_id(1) }).await;
+    done(&cell.data, scope, TombstoneLead { id: lead_id(1), base: None }).await;
+    let again = apply(&cell.data, scope, TombstoneLead { id: lead_id(1), base: None }).await;
     assert_eq!(again, Outcome::Conflict(Conflict::Missing));
 
     assert_eq!(cell.data.find_lead(scope, lead_id(1)).await, Ok(None));
@@ -226,7 +226,7 @@ pub(crate) async fn a_range_is_removed_in_steps(cell: &TestCell) {
     let n = RANGE_STEP_ROWS + 20;
     let leads = (0..n).map(|i| insert(lead(i, email(i64::from(i)))).into()).collect::<Vec<_>>();
     done(&cell.data, scope, leads).await;
-    done(&cell.data, scope, TombstoneLead { id: lead_id(12) }).await;
+    done(&cell.data, scope, TombstoneLead { id: lead_id(12), base: None }).await;
     let delete = DeleteLeadRange { range: range(10, u64::from(n)) };
     let step = |rows| Outcome::Count(rows);
     assert_eq!(apply(&cell.data, scope, delete).await, step(RANGE_STEP_ROWS.into()));
@@ -249,7 +249,7 @@ pub(crate) async fn pages_go_by_leaf_and_survive_an_erasure_between_them(cell: &
 
     let first = cell.data.list_leads(scope, Some(DATASET), None, 2).await.unwrap();
     assert_eq!(first.iter().map(|r| r.at.leaf).collect::<Vec<_>>(), [1, 2]);
-    done(&cell.data, scope, TombstoneLead { id: lead_id(2) }).await;
+    done(&cell.data, scope, TombstoneLead { id: lead_id(2), base: None }).await;
     let after = Some(first[1].at);
     let rest = cell.data.list_leads(scope, Some(DATASET), after, 9).await.unwrap();
     assert_eq!(rest.iter().map(|r| r.at.leaf).collect::<Vec<_>>(), [3, 4, 5]);
@@ -297,7 +297,10 @@ pub(crate) async fn another_tenants_scope_finds_nothing(cell: &TestCell) {
     assert_eq!(reads(own).await, [true; 15], "the control");
     assert_eq!(reads(foreign).await, [false; 15]);
     let missing = Outcome::Conflict(Conflict::Missing);
-    assert_eq!(apply(&cell.data, foreign, TombstoneLead { id: lead_id(1) }).await, missing);
+    assert_eq!(
+        apply(&cell.data, foreign, TombstoneLead { id: lead_id(1), base: None }).await,
+        missing
+    );
     assert_eq!(apply(&cell.data, foreign, change(1, None)).await, missing);
     let range = DeleteLeadRange { range: range(0, 9) };
     assert_eq!(apply(&cell.data, foreign, range).await, Outcome::Count(0));

@@ -176,7 +176,7 @@ async fn step(data: &DataStore, scope: TenantScope, model: &mut Model, action: &
         }
         Action::Tombstone { which } => {
             let id = lead_id(*which as u64);
-            let outcome = apply(data, scope, TombstoneLead { id }).await;
+            let outcome = apply(data, scope, TombstoneLead { id, base: None }).await;
             match model.leads.get_mut(&id).filter(|held| held.live) {
                 Some(held) => {
                     assert_eq!(outcome, Outcome::Done);

@@ -163,7 +163,7 @@ pub(crate) async fn what_changes_or_goes_leaves_the_stage(cell: &TestCell) {
         }
         let [gone, changed, ..] = all.as_slice() else { panic!("rows") };
         let (gone_tag, old_tag) = (gone.tags.email.unwrap(), changed.tags.email.unwrap());
-        done(&cell.data, scope, TombstoneLead { id: gone.id }).await;
+        done(&cell.data, scope, TombstoneLead { id: gone.id, base: None }).await;
         let update = UpdateLead {
             id: changed.id,
             base: None,
@@ -241,7 +241,7 @@ pub(crate) async fn leads_behind_a_range_that_is_gone_are_found_like_any(cell: &
         assert_found(&cell.data, scope, &again).await;
         // The same where only the last lead of a run is gone.
         let last = lead_id(u64::from(2 * ROWS - 1));
-        done(&cell.data, scope, TombstoneLead { id: last }).await;
+        done(&cell.data, scope, TombstoneLead { id: last, base: None }).await;
         done(&cell.data, scope, DeleteLead { id: last }).await;
         assert_eq!(apply(&cell.data, scope, slice(rows(2 * ROWS))).await, all_stored());
         merge_all(&cell.data).await;
@@ -323,7 +323,7 @@ async fn the_tags_of_an_erased_lead_are_nowhere_in_the_file() {
             cell.data.merge_staged(1_000).await.unwrap();
         }
         assert!(lies_in(&cell, TAG), "the control");
-        done(&cell.data, scope, TombstoneLead { id: lead_id(ROWS.into()) }).await;
+        done(&cell.data, scope, TombstoneLead { id: lead_id(ROWS.into()), base: None }).await;
         assert!(cell.data.checkpoint().await.unwrap());
         assert!(!lies_in(&cell, TAG), "{merged_pieces}");
     }

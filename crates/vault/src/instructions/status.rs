@@ -105,14 +105,16 @@ pub async fn change(
         return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
     }
     cell.require_state(&room, call, change.row(), operation, on).await?;
-    let entry = cell.administrative(call, operation, on);
-    let mut with = Beside::default();
-    if let Some((version, status)) = next_status(&room, id, change) {
-        let made = Made::Instruction { id, version, status };
-        with.writes.extend(idempotency::record(cell, call, &room, made).await?);
-    }
-    let changed = change_with(cell, &room, id, change, entry, with).await;
-    let (changed, receipt) = match changed {
+    let changed = cell.settled(&room, async || {
+        let entry = cell.administrative(call, operation, on);
+        let mut with = Beside::default();
+        if let Some((version, status)) = next_status(&room, id, change) {
+            let made = Made::Instruction { id, version, status };
+            with.writes.extend(idempotency::record(cell, call, &room, made).await?);
+        }
+        change_with(cell, &room, id, change, entry, with).await
+    });
+    let (changed, receipt) = match changed.await {
         Err(refusal) if refusal.fault == Fault::NotFound => {
             return Err(cell.not_found_as(&room, call, operation, on).await);
         }
@@ -124,10 +126,16 @@ pub async fn change(
 /// The version a change is about, and the status it gets.
 fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, InstructionStatus)> {
     let control = room.control();
-    let mut versions = control.instructions.iter().filter(|i| i.id == id);
-    versions
-        .rfind(|i| change.apply(i.status).is_some())
-        .and_then(|i| Some((i.version, change.apply(i.status)?)))
+    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    concerned(&versions, change).and_then(|i| Some((i.version, change.apply(i.status)?)))
+}
+
+/// The version a change is about: the one in force or waiting, before any draft of a later one.
+fn concerned<'a>(versions: &[&'a Instruction], change: Change) -> Option<&'a Instruction> {
+    let may = |i: &&&Instruction| change.apply(i.status).is_some();
+    let drafted = |i: &&&Instruction| i.status == InstructionStatus::Draft;
+    let in_force = versions.iter().rev().find(|i| may(i) && !drafted(i));
+    in_force.or_else(|| versions.iter().rev().find(may)).copied()
 }
 
 /// Challenges an instruction on behalf of the operator, who holds that a provision of the law forbids it
@@ -146,14 +154,17 @@ pub async fn challenge(
         return Err(Fault::invalid("#/provision", "length").into());
     }
     let room = cell.room_of(tenant)?;
-    let entry =
-        operator::entry(cell, LogOperation::InstructionChallenge, ResourceType::Instruction);
-    let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
-    let at = cell.clock().now();
-    let said = json!({ "raised_at": at, "provision": provision, "notified_controller_at": at,
-        "outcome": "open" });
-    let with = Beside { challenge: Some(said), writes: vec![notice] };
-    let (changed, receipt) = change_with(cell, &room, id, Change::Challenge, entry, with).await?;
+    let challenged = cell.settled(&room, async || {
+        let entry =
+            operator::entry(cell, LogOperation::InstructionChallenge, ResourceType::Instruction);
+        let notice = notices::write(cell, NoticeKind::InstructionChallenged)?;
+        let at = cell.clock().now();
+        let said = json!({ "raised_at": at, "provision": provision, "notified_controller_at": at,
+            "outcome": "open" });
+        let with = Beside { challenge: Some(said), writes: vec![notice] };
+        change_with(cell, &room, id, Change::Challenge, entry, with).await
+    });
+    let (changed, receipt) = challenged.await?;
     Ok(Answer::stamped(changed, &receipt))
 }
 
@@ -182,10 +193,9 @@ async fn change_with(
     if versions.is_empty() {
         return Err(Fault::NotFound.into());
     }
-    let live = versions.iter().rev().find(|i| change.apply(i.status).is_some());
-    let live = live.ok_or(Fault::StateConflict)?;
+    let live = concerned(&versions, change).ok_or(Fault::StateConflict)?;
     let status = change.apply(live.status).ok_or(Fault::StateConflict)?;
-    let mut changed = (*live).clone();
+    let mut changed = live.clone();
     changed.status = status;
     let told = with.challenge.or_else(|| change.ends(&changed));
     let body = match told {
@@ -198,7 +208,9 @@ async fn change_with(
     let mut writes: Vec<Write> =
         vec![status_change(cell, live, live.status, status, body), BumpState.into()];
     writes.extend(with.writes);
-    let receipt = commit(cell, room, &changed, entry, writes.into()).await?;
+    // Which versions there are, and in which status, is what this was decided on.
+    let asserted = Some(control.read_generations());
+    let receipt = commit(cell, room, &changed, entry, asserted, writes.into()).await?;
     cell.reload(room).await?;
     Ok((changed, receipt))
 }

@@ -21,6 +21,7 @@ use crate::leads::opened::{category_of, locate, open_parts, opener};
 use crate::leads::reveal::find;
 use crate::leads::tags;
 use crate::room::{DatasetControl, Room};
+use crate::suppression;
 
 /// Changes a lead that has version `base`.
 ///
@@ -88,6 +89,7 @@ async fn merge(
     let located = locate(&ring, row)?;
     let reference = located.reference();
     let touched = changes.iter().map(|(f, _)| *f);
+    let touches = |field: FieldNo| changes.iter().any(|(f, _)| *f == field);
     let begin = permit
         .entry_as(call, LogOperation::WriteBegin, on)
         .dataset(dataset.id)
@@ -104,6 +106,11 @@ async fn merge(
     }
     let fields =
         with_cells(checked(cell, crate::import::Enabled::by(permit), &fields, dataset)?, &fields);
+    if let Some(field) = suppression::find(cell, room, dataset, &fields).await?
+        && touches(field)
+    {
+        return Err(suppression::refusal(field));
+    }
     let ring = room.ring()?;
     let located = locate(&ring, row)?;
     let mut phones = PhoneParser::new(dataset.default_region.as_deref());

@@ -19,8 +19,8 @@ use leadvault_keys::{Advanced, Change, KeyError};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    DeleteLead, EraseRow, EraseStep, InsertErase, InsertSuppression, LeadRow, Outcome as Written,
-    TenantScope, TombstoneLead, UpdateErase, Write,
+    BumpState, Conflict, DeleteLead, EraseRow, EraseStep, InsertErase, InsertSuppression, LeadRow,
+    Outcome as Written, TenantScope, TombstoneLead, UpdateErase, Write,
 };
 use serde_json::{Value as Json, json};
 
@@ -167,7 +167,7 @@ async fn request(
         entry = entry.dataset(dataset.id);
     }
     let mut writes: Vec<Write> = vec![
-        TombstoneLead { id: row.id }.into(),
+        TombstoneLead { id: row.id, base: Some(row.version) }.into(),
         InsertErase {
             lead: row.id,
             at: row.at,
@@ -177,13 +177,18 @@ async fn request(
         }
         .into(),
     ];
-    writes.extend(remembered.map(Write::from));
+    if let Some(remembered) = remembered {
+        // What was decided on the list as it was is decided again: nobody comes in beside their erasure.
+        writes.extend([remembered.into(), BumpState.into()]);
+    }
     let write = idempotency::beside(cell, call, room, writes, Made::Erasure { id: row.id }).await?;
     let asserted = Some(permit.read_generations());
     let otherwise = entry.clone().outcome(leadvault_ledger::EntryOutcome::Error);
     let (receipt, outcome) =
         cell.commit_write(room, entry, Some(otherwise), asserted, write).await?;
     match outcome {
+        // Changed meanwhile: what is to be remembered is read again.
+        Written::Conflict(Conflict::VersionMoved { .. }) => Err(Fault::Stale.into()),
         Written::Conflict(_) => Err(Fault::NotFound.into()),
         _ => Ok(Stamp::from(&receipt)),
     }
@@ -327,7 +332,7 @@ pub(crate) async fn finish_forgotten(
         entry = entry.dataset(dataset.id);
     }
     let writes: Vec<Write> = vec![
-        TombstoneLead { id: row.id }.into(),
+        TombstoneLead { id: row.id, base: None }.into(),
         InsertErase {
             lead: row.id,
             at: row.at,

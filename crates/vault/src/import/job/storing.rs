@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use leadvault_domain::{ImportId, LeafRange, TagKind, Timestamp};
-use leadvault_ledger::ResourceType;
+use leadvault_ledger::{Generations, ResourceType};
 use leadvault_store::{
     Conflict, ImportRow, ImportRows, ImportState, Outcome as Written, Sealed, StepImport,
     TenantScope, UpdateImport, Write,
@@ -54,7 +54,7 @@ pub(super) struct Storing<'a> {
     /// Digest of every byte that is stored.
     pub(super) prefix: Prefix,
     /// The suppression list, and the epoch it was read in.
-    pub(super) suppressed: Option<(u32, Arc<Suppressed>)>,
+    pub(super) suppressed: Option<(Generations, Arc<Suppressed>)>,
     /// The last leaves that were stored: a range that goes on is one row.
     pub(super) open_range: Option<LeafRange>,
     pub(super) plans: Plans,
@@ -128,19 +128,21 @@ impl Storing<'_> {
     /// Decides again after the control state moved.
     pub(super) async fn decide_again(&mut self) -> Result<(), Refusal> {
         self.permit = None;
+        self.suppressed = None;
         self.cell.reload(&self.room).await
     }
 
-    /// The suppression list. Every erasure advances the keys, so a list of this epoch is not behind.
+    /// The suppression list, read under the permit of this moment or a later one. An erasure that adds to it
+    /// moves the generation that every slice asserts, so a list that is behind is never committed on.
     pub(super) async fn suppressed(&mut self) -> Result<Arc<Suppressed>, Refusal> {
-        let epoch = self.room.ring()?.epoch();
+        let generation = self.permit().await?.write_generations();
         if let Some((read_in, list)) = &self.suppressed
-            && *read_in == epoch
+            && *read_in == generation
         {
             return Ok(Arc::clone(list));
         }
         let list = Arc::new(Suppressed::load(self.cell, &self.room).await?);
-        self.suppressed = Some((epoch, Arc::clone(&list)));
+        self.suppressed = Some((generation, Arc::clone(&list)));
         Ok(list)
     }
 
