@@ -82,10 +82,11 @@ struct Place {
 impl Place {
     /// The three numbers of a cursor hold the index and the slot.
     fn to_address(self) -> LeafAddress {
-        let [a, b, c, d, e, f, g, h] = self.index.to_be_bytes();
+        // Never cut: a half of 64 bits has 32.
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(u32::MAX);
         LeafAddress {
-            dataset: DatasetNo(u32::from_be_bytes([a, b, c, d])),
-            tree: u32::from_be_bytes([e, f, g, h]),
+            dataset: DatasetNo(half(self.index >> 32)),
+            tree: half(self.index),
             leaf: self.slot,
         }
     }
@@ -352,7 +353,6 @@ impl Told {
     /// The outcome of the write as it was asked for.
     pub(crate) fn outcome(self, outcome: Written) -> Written {
         match (self, outcome) {
-            (Self::Not, outcome) => outcome,
             (Self::BesideSeveral, Written::Several(mut parts)) => {
                 parts.pop();
                 Written::Several(parts)

@@ -91,8 +91,11 @@ fn of_lines(package: &Package) -> Vec<(u64, Vec<(String, String)>)> {
     rows
 }
 
+/// Data records by their number: header and cell.
+type Records = Vec<(u64, Vec<(String, String)>)>;
+
 /// The cells of a package's CSV by number of the data record, the guard taken away; and how many had one.
-fn of_csv(package: &Package) -> (Vec<(u64, Vec<(String, String)>)>, usize) {
+fn of_csv(package: &Package) -> (Records, usize) {
     let read = read_csv(package.text("data/leads-0001.csv"));
     let (headers, rows) = read.split_first().expect("a header");
     let row_at = headers.iter().position(|header| header == "row").expect("a column");

@@ -1,5 +1,10 @@
 //! The black-box suite: one binary, against the server as another process.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests; one says on stderr by which way it went, or that it cannot run here"
+)]
 
 // What is done to a server, its files and its callers on purpose.
 mod batching;

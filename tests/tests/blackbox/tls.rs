@@ -23,7 +23,8 @@ fn vault_with(cert: &str, key: &str) -> (Vault, PathBuf) {
     std::fs::write(&key_file, key).expect("written");
     std::fs::set_permissions(&key_file, Permissions::from_mode(0o600)).expect("closed to others");
     let text = std::fs::read_to_string(vault.config()).expect("configuration");
-    let tls = format!("\n[tls]\ncert_file = {cert_file:?}\nkey_file = {key_file:?}\n");
+    let (cert, key) = (cert_file.display(), key_file.display());
+    let tls = format!("\n[tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\"\n");
     std::fs::write(vault.config(), format!("{text}{tls}")).expect("configuration");
     (vault, key_file)
 }

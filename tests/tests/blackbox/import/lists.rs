@@ -46,8 +46,9 @@ fn export(vault: &Vault, tenant: &Tenant, key: &str) -> (Vec<u8>, Vec<Value>) {
     let names: Vec<String> =
         zip.file_names().map(|name| name.expect("a name").into_owned()).collect();
     let mut lines = Vec::new();
-    for name in
-        names.iter().filter(|name| name.contains("/data/leads-") && name.ends_with(".jsonl"))
+    for name in names
+        .iter()
+        .filter(|name| name.contains("/data/leads-") && name.strip_suffix(".jsonl").is_some())
     {
         let mut text = String::new();
         zip.by_name(name).expect("a part").read_to_string(&mut text).expect("text");
