@@ -145,6 +145,7 @@ struct FirstKey {
 }
 
 /// Writes a new secret into the one answer that shows it.
+#[expect(clippy::ref_option, reason = "serde hands over what the member is")]
 pub(super) fn show_once<S: Serializer>(
     secret: &Option<Sensitive<String>>,
     s: S,
