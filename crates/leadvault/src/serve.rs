@@ -115,7 +115,8 @@ pub(crate) fn tls_config(
     };
     holds(!certs.is_empty(), "tls.cert_file: holds no certificate")?;
     let mode = std::fs::metadata(key).context("tls.key_file")?.permissions().mode();
-    holds(mode & 0o007 == 0, "tls.key_file: others may read it; chmod o-rwx")?;
+    // The three bits of others are the lowest.
+    holds(mode.trailing_zeros() >= 3, "tls.key_file: others may read it; chmod o-rwx")?;
     let key = PrivateKeyDer::from_pem_file(key).context("tls.key_file")?;
     let mut config =
         rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])

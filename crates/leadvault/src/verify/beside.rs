@@ -55,7 +55,7 @@ fn collect(root: &Path, inside: &str, depth: usize, partials: &mut BTreeSet<Stri
         let path = format!("{inside}/{name}");
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth > 0 => collect(root, &path, depth - 1, partials),
-            Ok(kind) if kind.is_file() && inside.ends_with(".p") => {
+            Ok(kind) if kind.is_file() && inside.strip_suffix(".p").is_some() => {
                 partials.insert(path);
             }
             _ => {}
