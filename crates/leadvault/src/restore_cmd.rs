@@ -81,7 +81,7 @@ async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
     let backup_id = digest(&incoming)?;
     reached("restore.checked");
     say("3/4 putting it in the place of the present one");
-    let before = config.data.join(BEFORE);
+    let before = kept_as(&config.data);
     set_aside(present, &before).await?;
     reached("restore.set_aside");
     rename(&incoming, present)?;
@@ -117,6 +117,17 @@ async fn bring_up(config: &Config, backup_id: &str) -> Result<Vec<Restored>, Sto
             Err(serve::start_error(error))
         }
     }
+}
+
+/// The first free name for the database of before: one that an earlier restore kept stays as it is.
+fn kept_as(data: &Path) -> PathBuf {
+    let mut before = data.join(BEFORE);
+    let mut n = 2_u32;
+    while before.exists() {
+        before = data.join(format!("{BEFORE}-{n}"));
+        n += 1;
+    }
+    before
 }
 
 /// The data store of a backup: a directory that has one, or the file itself.
@@ -167,7 +178,6 @@ async fn set_aside(present: &Path, before: &Path) -> Result<(), Stop> {
     if let Ok(store) = DataStore::open(present, options).await {
         store.close().await;
     }
-    remove_database(before)?;
     std::fs::hard_link(present, before)
         .context("the present database cannot be kept")
         .map_err(Stop::Again)?;

@@ -295,11 +295,22 @@ fn restore_puts_the_data_store_back_and_nothing_else() {
     caller.get(&format!("/v1/leads/{dead}?fields=email")).expect(404);
     reads(&caller, &alive, "grace@example.com");
     caller.get(&format!("/v1/leads/{lost}?fields=email")).expect(404);
+    // Its row is gone too: the first page begins with the one that lives.
+    let first = caller.get("/v1/leads?limit=1").expect(200).body;
+    assert_eq!(first["data"][0]["id"], json!(alive), "{first}");
     published(&vault, &tenant);
     assert_eq!(verified(&vault, &tenant, &kept).0, Some(0));
     let entries = vault.plain(&tenant).get("/v1/log/entries?from=0").expect(200).text;
     let id = report["backup_id"].as_str().expect("an id");
     assert!(entries.contains(&format!("\"backup_id\":\"{id}\"")));
+    // Another restore keeps the present data store as well, and the one that was kept before.
+    vault.kill();
+    let kept_first = std::fs::read(report["set_aside"].as_str().expect("a path")).expect("a file");
+    let (code, second, said) = restore(&backup);
+    assert_eq!(code, Some(0), "{said}");
+    assert_ne!(second["set_aside"], report["set_aside"]);
+    let still = std::fs::read(report["set_aside"].as_str().expect("a path")).expect("a file");
+    assert_eq!(still, kept_first);
 }
 
 #[test]

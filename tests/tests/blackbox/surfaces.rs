@@ -670,7 +670,9 @@ fn states(operator: &Walk<'_>, tenant: &Walk<'_>, ids: &Ids) {
     assert_eq!(tenant.post("/v1/tenant/close", &[], &json!({}), 202).body["state"], "closing");
     let slip = json!({ "confirm": "tn_01h455vb4pex5vsknk084sn02q" });
     tenant.post_once("/v1/tenant/shred", &["slip"], &slip, 422);
-    let certificate = tenant.post_once("/v1/tenant/shred", &[], &json!({ "confirm": id }), 202);
-    assert!(certificate.body["sig"].is_string(), "{}", certificate.text);
+    let begun = tenant.post_once("/v1/tenant/shred", &[], &json!({ "confirm": id }), 202);
+    let operation = begun.body["operation"].as_str().expect("an operation");
+    let certificate = tenant.finished(operation);
+    assert!(certificate["sig"].is_string(), "{certificate}");
     tenant.get("/v1/log/checkpoint", &[]);
 }

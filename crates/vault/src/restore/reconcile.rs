@@ -8,7 +8,7 @@ use leadvault_domain::{DatasetNo, LabelFlag, Labels, LeafAddress, LeafRange};
 use leadvault_keys::Change;
 use leadvault_store::{
     BumpState, DatasetRow, DatasetState, DeleteLead, DeleteLeadRange, LeadRow, Outcome as Written,
-    TenantScope, UpdateDataset, UpdateLabels, Write,
+    TenantScope, TombstoneLead, UpdateDataset, UpdateLabels, Write,
 };
 
 use super::narrow::Narrowed;
@@ -108,6 +108,8 @@ async fn walk_leads(
         let Some(last) = rows.last().map(|row| row.at) else { return Ok(()) };
         for row in rows {
             let Ok(located) = ring.locate(row.at) else {
+                // A row of before its erasure has no tombstone yet, and only what has one is removed.
+                cell.data().apply(scope, TombstoneLead { id: row.id, base: None }).await?;
                 cell.data().apply(scope, DeleteLead { id: row.id }).await?;
                 done.rows = done.rows.saturating_add(1);
                 continue;

@@ -66,7 +66,7 @@ impl Document {
         let essence = answer.header("content-type").split(';').next().unwrap_or_default();
         let media = content.get(essence);
         let media = media.unwrap_or_else(|| panic!("{name}: {essence} is not in the document"));
-        if essence.ends_with("json") {
+        if essence == "application/json" || essence.ends_with("+json") {
             let wrong = self.wrong(&media["schema"], &answer.body);
             assert!(wrong.is_empty(), "{name} {}: {wrong:?}\n{}", answer.status, answer.text);
         }
