@@ -1,7 +1,7 @@
 //! The one configuration file: TOML, unknown keys are errors, secrets are named by file.
 //!
-//! Relative paths are relative to the directory of the file. Each key may be overridden by the
-//! environment variable named beside it; nothing else is read from the environment.
+//! Relative paths are relative to the directory of the file. A key that names an
+//! environment variable may be overridden by it; docs/OPERATIONS.md lists what else the process reads there.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
