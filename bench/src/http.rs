@@ -26,8 +26,8 @@ pub(crate) struct Caller {
     pub(crate) key: String,
     /// The instruction, if one is named.
     pub(crate) instruction: Option<String>,
-    /// The purpose.
-    pub(crate) purpose: &'static str,
+    /// The purpose; nothing lets the built-in permit of an exit have its own.
+    pub(crate) purpose: Option<&'static str>,
 }
 
 /// An open connection of a caller.
@@ -138,8 +138,10 @@ impl Connection {
             .method(method)
             .uri(path)
             .header("host", "localhost")
-            .header("authorization", format!("Bearer {}", self.caller.key))
-            .header("purpose", self.caller.purpose);
+            .header("authorization", format!("Bearer {}", self.caller.key));
+        if let Some(purpose) = self.caller.purpose {
+            request = request.header("purpose", purpose);
+        }
         if let Some(instruction) = &self.caller.instruction {
             request = request.header("instruction", instruction);
         }

@@ -27,7 +27,7 @@ impl Tenant {
             address: server.address,
             key: vault.operator_key()?,
             instruction: None,
-            purpose: "provide_service",
+            purpose: None,
         };
         let recipient = age::Identity::make(&SystemEntropy)?.recipient().to_string();
         let body = json!({
@@ -52,7 +52,7 @@ impl Tenant {
     /// Who acts under the tenant's instruction.
     pub(crate) fn acting(&self, address: SocketAddr) -> Caller {
         let instruction = Some(self.instruction.clone());
-        Caller { address, key: self.key.clone(), instruction, purpose: "crm_operations" }
+        Caller { address, key: self.key.clone(), instruction, purpose: Some("crm_operations") }
     }
 
     /// A connection that names no instruction: exports, erasures, settings.
@@ -60,8 +60,8 @@ impl Tenant {
     /// # Errors
     /// When nobody listens.
     pub(crate) async fn plain(&self, address: SocketAddr) -> anyhow::Result<Connection> {
-        let (key, purpose) = (self.key.clone(), "provide_service");
-        Connection::open(&Caller { address, key, instruction: None, purpose }).await
+        let key = self.key.clone();
+        Connection::open(&Caller { address, key, instruction: None, purpose: None }).await
     }
 
     /// Makes a dataset.

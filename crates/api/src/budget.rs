@@ -3,17 +3,20 @@
 //! The work of a call runs in its own task, because the future of a connection is dropped when the
 //! caller hangs up, and a use case between two commits must reach the second one. So hanging up, or the
 //! deadline, ends the *answer*; the work ends by itself and keeps its permit until then. A panic in the
-//! work becomes 500 `internal`.
+//! work becomes 500 `internal`. What comes in has the same deadline, so that a body that never ends does
+//! not keep a permit; what one tenant may hold of the permits is [`crate::share`]'s.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, stream};
 use leadvault_vault::Fault;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tower_http::timeout::TimeoutBody;
 
 use crate::problem::Problem;
@@ -68,7 +71,7 @@ pub(crate) async fn within(State(budget): State<Budget>, request: Request, next:
         return refused(Fault::Overloaded);
     };
     let request = match budget.time {
-        Time::Whole(_) => request,
+        Time::Whole(most) => request.map(|body| until(Instant::now() + most, body)),
         Time::Idle(idle) => request.map(|body| Body::new(TimeoutBody::new(idle, body))),
     };
     let work = tokio::spawn(async move {
@@ -85,6 +88,19 @@ pub(crate) async fn within(State(budget): State<Budget>, request: Request, next:
     };
     // The task is never aborted, so what is left is a panic; the hook has logged its place.
     done.unwrap_or_else(|_| refused(Fault::Internal("panic")))
+}
+
+/// A body that fails once its time is over.
+fn until(deadline: Instant, body: Body) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    Body::from_stream(stream::unfold(body.into_data_stream(), move |mut pieces| async move {
+        match timeout_at(deadline, pieces.next()).await {
+            Ok(piece) => piece.map(|piece| (piece, pieces)),
+            Err(late) => Some((Err(axum::Error::new(late)), pieces)),
+        }
+    }))
 }
 
 fn refused(fault: Fault) -> Response {
@@ -159,6 +175,37 @@ mod tests {
         let settings = ApiSettings { request_timeout, ..ApiSettings::default() };
         let response = app(handler, &settings).oneshot(ask()).await.unwrap();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_gives_its_permit_back() {
+        let (done, finished) = oneshot::channel();
+        let done = Arc::new(std::sync::Mutex::new(Some(done)));
+        let handler = axum::routing::post(async move |body: axum::body::Bytes| {
+            // Not reached: the body never comes as a whole.
+            drop(body);
+        });
+        let handler = handler.layer(axum::middleware::from_fn(move |request, next: Next| {
+            let done = Arc::clone(&done);
+            async move {
+                let response = next.run(request).await;
+                done.lock().unwrap().take().unwrap().send(response.status()).unwrap();
+                response
+            }
+        }));
+        let request_timeout = Duration::from_millis(20);
+        let settings =
+            ApiSettings { concurrent_requests: 1, request_timeout, ..ApiSettings::default() };
+        let app = app(handler, &settings);
+        let endless =
+            Body::from_stream(stream::pending::<Result<axum::body::Bytes, axum::Error>>());
+        let request = Request::post("/").body(endless).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert!(!response.status().is_success());
+        // The work itself has ended, not only its answer.
+        assert!(!finished.await.unwrap().is_success());
+        let served = app.oneshot(Request::post("/").body(Body::empty()).unwrap()).await;
+        assert_ne!(served.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]

@@ -15,7 +15,8 @@
 //! request_line   request id, header bounds, renders problems, the one log line
 //!  └ budget      a permit or 503, a deadline or 503, a task of its own
 //!     └ authenticate   401, 421; the credential is known from here on
-//!        └ handler     TenantCall | TenantJson<T> | OperatorCall …, then one use case
+//!        └ share       a place among the tenant's own, or 429
+//!           └ handler  TenantCall | TenantJson<T> | OperatorCall …, then one use case
 //! ```
 //!
 //! # How to add an endpoint
@@ -43,6 +44,7 @@ mod rate;
 mod request_line;
 mod routes;
 mod settings;
+mod share;
 mod state;
 
 use std::sync::Arc;

@@ -31,6 +31,7 @@ use crate::budget::{Budget, within};
 use crate::extract::credential::authenticate;
 use crate::problem::Problem;
 use crate::request_line::{Edge, request_line};
+use crate::share::{Share, within_share};
 use crate::state::{ApiState, OfCell};
 
 /// The routes by what they need.
@@ -78,18 +79,21 @@ pub(crate) fn serve(state: ApiState) -> Router {
     let calls = behind(groups.calls, |router| {
         router
             .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+            .route_layer(from_fn_with_state(Share::of(settings.concurrent_requests), within_share))
             .route_layer(known.clone())
             .route_layer(from_fn_with_state(Budget::calls(&settings), within))
     });
     let streams = behind(groups.streams, |router| {
         router
             .layer(DefaultBodyLimit::disable())
+            .route_layer(from_fn_with_state(Share::of(settings.concurrent_streams), within_share))
             .route_layer(known.clone())
             .route_layer(from_fn_with_state(Budget::streams(&settings), within))
     });
     let waits = behind(groups.waits, |router| {
         router
             .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+            .route_layer(from_fn_with_state(Share::of(settings.concurrent_waits), within_share))
             .route_layer(known.clone())
             .route_layer(from_fn_with_state(Budget::waits(&settings), within))
     });

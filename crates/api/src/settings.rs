@@ -5,8 +5,9 @@ use std::time::Duration;
 /// Bounds on what one caller, and all callers together, can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiSettings {
-    /// JSON calls worked on at once; one more is answered 503 `overloaded`. Default 256: each holds at
-    /// most a body, a page of leads and a place in the journal's queue.
+    /// JSON calls worked on at once; one more is answered 503 `overloaded`. Default 512: each holds at
+    /// most a body, a page of leads and a place in the journal's queue. One tenant holds a quarter of them
+    /// at most, of uploads and of waits as well; one more of its own is answered 429 `rate_limited`.
     pub concurrent_requests: usize,
     /// Uploads and downloads begun at once, counted apart so that bulk work cannot starve reads.
     /// Default 32: each holds a slice of rows and a worker.
@@ -30,7 +31,7 @@ pub struct ApiSettings {
 impl Default for ApiSettings {
     fn default() -> Self {
         Self {
-            concurrent_requests: 256,
+            concurrent_requests: 512,
             concurrent_streams: 32,
             concurrent_waits: 256,
             requests_per_minute: 1_200_000,

@@ -99,7 +99,8 @@ pub struct Issuer {
     pub display_name: Option<String>,
     /// One of the schema's words.
     pub authority: String,
-    /// The second person, where two are needed.
+    /// The second person, where the party that issued it names one. The server never does: the hash covers
+    /// it, and is the same from the draft on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_approver_id: Option<String>,
 }

@@ -15,6 +15,7 @@ const DATA: &[(&str, Statements)] = &[
     ("dataset", crate::dataset::STATEMENTS),
     ("engine", crate::engine::STATEMENTS),
     ("erase", crate::erase::STATEMENTS),
+    ("exit_permit", crate::exit_permit::STATEMENTS),
     ("export", crate::export::STATEMENTS),
     ("export_extent", crate::export_extent::STATEMENTS),
     ("export_part", crate::export_part::STATEMENTS),

@@ -29,6 +29,7 @@ mod disk;
 mod engine;
 mod erase;
 mod error;
+mod exit_permit;
 mod export;
 mod export_extent;
 mod export_part;
@@ -79,6 +80,7 @@ pub use dataset::{DatasetRow, InsertDataset, UpdateDataset};
 pub use engine::StoreOptions;
 pub use erase::{DeleteErases, EraseRow, EraseStep, InsertErase, UpdateErase};
 pub use error::{Result, StoreError};
+pub use exit_permit::{ExitPermitRow, InsertExitPermit};
 pub use export::{ExportFile, ExportRow, ExportStep, InsertExport, UpdateExport};
 pub use export_part::{
     CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,

@@ -12,6 +12,7 @@ statements! {
         UNION ALL SELECT MAX(MAX(COALESCE(meta_leaf, -1), COALESCE(columns_leaf, -1))) \
         FROM dataset WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(body_leaf) FROM instruction_version WHERE tenant_no = ?1 \
+        UNION ALL SELECT MAX(body_leaf) FROM exit_permit WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(meta_leaf) FROM api_key WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(name_leaf) FROM principal WHERE tenant_no = ?1 \
         UNION ALL SELECT MAX(MAX(COALESCE(payload_leaf, -1), COALESCE(result_leaf, -1))) \

@@ -23,9 +23,9 @@ use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{
-    api_key, certificate, change, control, dataset, erase, export, export_part, import,
-    import_failure, instruction, journal, lead, lead_bulk, lead_change, log_tree, log_upkeep,
-    notice, operation, principal, replay, suppression, tenant,
+    api_key, certificate, change, control, dataset, erase, exit_permit, export, export_part,
+    import, import_failure, instruction, journal, lead, lead_bulk, lead_change, log_tree,
+    log_upkeep, notice, operation, principal, replay, suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -85,6 +85,7 @@ writes! {
     UpdateDataset = dataset::UpdateDataset;
     InsertInstruction = instruction::InsertInstruction;
     UpdateInstruction = instruction::UpdateInstruction;
+    InsertExitPermit = exit_permit::InsertExitPermit;
     InsertApiKey = api_key::InsertApiKey;
     RevokeApiKey = api_key::RevokeApiKey;
     InsertPrincipal = principal::InsertPrincipal;

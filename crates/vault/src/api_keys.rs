@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::credential::{ShownKey, make_key};
-use crate::error::{Fault, Pointed, Refusal};
+use crate::error::{Fault, Pointed, Refusal, TOO_MANY};
 use crate::idempotency::{self, Made};
 use crate::operator;
 use crate::room::Room;
@@ -25,6 +25,9 @@ use crate::tenants::NAME_CHARS_MAX;
 const TENANT_ROLES: [Role; 4] = [Role::Controller, Role::Editor, Role::Reader, Role::Auditor];
 /// Principal of the key that is made with the tenant.
 const FIRST_PRINCIPAL: &str = "controller";
+
+/// Keys of a tenant that may live at once.
+const KEYS_MAX: usize = 1_000;
 
 /// A key to be made.
 #[derive(Debug, Clone, Deserialize)]
@@ -163,6 +166,10 @@ pub async fn create(cell: &Cell, call: &Call, new: NewKey) -> Outcome<MadeKey> {
     if !names_own_only(&room, &new) {
         return Err(cell.not_found_as(&room, call, LogOperation::KeyCreate, on).await);
     }
+    let rows = cell.data().list_api_keys(TenantScope(room.no)).await?;
+    if rows.iter().filter(|row| row.revoked_at.is_none()).count() >= KEYS_MAX {
+        return Err(Fault::invalid("#", TOO_MANY).into());
+    }
     let entry = cell.administrative(call, LogOperation::KeyCreate, on);
     let id = ApiKeyId::make(cell.clock(), cell.entropy())?;
     let record = idempotency::record(cell, call, &room, Made::Key { id }).await?;
@@ -243,7 +250,7 @@ async fn store(
 /// Whether a key names datasets and an instruction of its own tenant only.
 fn names_own_only(room: &Room, new: &NewKey) -> bool {
     let control = room.control();
-    let known = |id| control.instructions.iter().any(|i| i.id == id);
+    let known = |id| control.register.knows(id);
     new.datasets.iter().flatten().all(|id| control.dataset(*id).is_ok())
         && new.default_instruction.is_none_or(known)
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use leadvault_crypto::Kind;
 use leadvault_domain::{
-    Agreement, Category, Country, DatasetId, FieldNo, Instruction, InstructionStatus, Regime,
+    Agreement, Category, Country, DatasetId, FieldNo, InstructionStatus, Regime,
 };
 use leadvault_store::{DatasetState, TenantScope};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::instructions::register::Register;
+use crate::instructions::text;
 use crate::room::{Control, DatasetControl, Room};
 use crate::system;
 use crate::tenants::TenantLocations;
@@ -71,7 +73,7 @@ pub(crate) async fn load_with(
     let row = data.find_tenant(scope).await?.ok_or(Fault::NotFound)?;
     let facts: TenantFacts =
         serde_json::from_str(&row.facts).map_err(|_| Fault::Internal("facts"))?;
-    let (instructions, datasets) = match room {
+    let (register, datasets) = match room {
         Some(room) if room.ring().is_ok() => {
             (load_instructions(cell, room, scope).await?, load_datasets(cell, room, scope).await?)
         }
@@ -79,9 +81,9 @@ pub(crate) async fn load_with(
         // the seal.
         Some(room) => {
             let known = room.control();
-            (with_present_status(cell, &known.instructions, scope).await?, known.datasets.clone())
+            (with_present_status(cell, &known.register, scope).await?, known.datasets.clone())
         }
-        None => (Vec::new(), HashMap::new()),
+        None => (Register::default(), HashMap::new()),
     };
     let keys = data.list_api_keys(scope).await?;
     let ends = keys.into_iter().filter_map(|k| Some((k.id, k.revoked_at.or(k.expires_at)?)));
@@ -99,51 +101,50 @@ pub(crate) async fn load_with(
         agreement: facts.agreement,
         agreement_in_force: facts.agreement_in_force,
         export_recipient: facts.export_recipient,
-        instructions: Arc::new(instructions),
+        register: Arc::new(register),
         datasets,
         key_ends: ends.collect(),
     })
 }
 
-/// Instructions as they were known, in the status they have now: suspending and revoking need no key.
+/// The register as it was known, in the status it has now: suspending and revoking need no key.
 async fn with_present_status(
     cell: &Cell,
-    known: &[Instruction],
+    known: &Register,
     scope: TenantScope,
-) -> Result<Vec<Instruction>, Refusal> {
-    let rows = cell.data().list_instructions(scope).await?;
-    let mut instructions = known.to_vec();
-    for instruction in &mut instructions {
-        let row = rows.iter().find(|r| (r.id, r.version) == (instruction.id, instruction.version));
-        if let Some(row) = row {
-            instruction.status = row.status;
-        }
+) -> Result<Register, Refusal> {
+    let mut register = known.clone();
+    for row in cell.data().list_instructions(scope).await? {
+        register.set_status((row.id, row.version), row.status);
     }
-    Ok(instructions)
+    Ok(register)
 }
 
+/// What was opened before under the same seal stays: a change of the control state rarely is one of texts.
 async fn load_instructions(
     cell: &Cell,
     room: &Room,
     scope: TenantScope,
-) -> Result<Vec<Instruction>, Refusal> {
-    let mut instructions = Vec::new();
+) -> Result<Register, Refusal> {
+    let known = room.control();
+    let mut register = Register::default();
     for row in cell.data().list_instructions(scope).await? {
         let Some(body) = &row.body else { continue };
-        let plain = match system::open(room, Kind::Instruction, row.id.bytes(), body) {
-            Ok(plain) => plain,
-            // Sealed again since an old database was copied: what this row said is forgotten.
-            Err(Fault::NotFound) => continue,
-            Err(other) => return Err(other.into()),
+        let (version, seal) = ((row.id, row.version), (body.leaf, body.revision));
+        let (mut instruction, first_approver) = match known.register.opened(version, seal) {
+            Some(opened) => opened,
+            None => match system::open(room, Kind::Instruction, row.id.bytes(), body) {
+                Ok(plain) => text::read(&plain)?,
+                // Sealed again since an old database was copied: what this row said is forgotten.
+                Err(Fault::NotFound) => continue,
+                Err(other) => return Err(other.into()),
+            },
         };
-        let mut instruction: Instruction =
-            serde_json::from_slice(&plain).map_err(|_| Fault::Internal("instruction"))?;
         // The row's status is the present one; the body keeps the one it was sealed with.
         instruction.status = row.status;
-        instructions.push(instruction);
+        register.add(instruction, seal, first_approver);
     }
-    instructions.sort_by_key(|i| (i.id, i.version));
-    Ok(instructions)
+    Ok(register)
 }
 
 async fn load_datasets(
@@ -151,12 +152,16 @@ async fn load_datasets(
     room: &Room,
     scope: TenantScope,
 ) -> Result<HashMap<DatasetId, Arc<DatasetControl>>, Refusal> {
-    let ring = room.ring()?;
+    let (ring, known) = (room.ring()?, room.control());
     let mut datasets = HashMap::new();
     for row in cell.data().list_datasets(scope).await? {
         let (DatasetState::Active, Some(sealed)) = (row.state, row.meta) else { continue };
         // Shredded since an old database was copied: the restore removes what is left of it.
         if ring.dataset_id(row.no).is_none() {
+            continue;
+        }
+        if let Some(same) = known.datasets.get(&row.id).filter(|d| d.meta == sealed) {
+            datasets.insert(row.id, Arc::clone(same));
             continue;
         }
         let plain = system::open(room, Kind::Small, row.id.bytes(), &sealed)?;

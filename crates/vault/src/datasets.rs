@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::control::DatasetMeta;
-use crate::error::{Fault, Pointed, Refusal};
+use crate::error::{Fault, Pointed, Refusal, TOO_MANY};
 use crate::idempotency::{self, Made};
 use crate::room::{DatasetControl, Room};
 use crate::system;
@@ -25,6 +25,9 @@ use crate::tenants::NAME_CHARS_MAX;
 
 /// The tree a dataset begins with.
 const FIRST_TREE: u32 = 1;
+
+/// Datasets a tenant may have at once (protocols.md 1.1): its directory of keys names each of them.
+const DATASETS_MAX: usize = 1_000;
 
 /// A dataset to be made.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +113,9 @@ pub async fn create(cell: &Cell, call: &Call, new: NewDataset) -> Outcome<Datase
         return Err(Fault::Invalid(vec![Pointed::new("#/name", "length")]).into());
     }
     cell.require_state(&room, call, StateOperation::Work, operation, on).await?;
+    if room.control().datasets.len() >= DATASETS_MAX {
+        return Err(Fault::invalid("#", TOO_MANY).into());
+    }
     let id = DatasetId::make(cell.clock(), cell.entropy())?;
     let no = cell.data().reserve_dataset_no(TenantScope(room.no)).await?;
     room.keys()?.advance(Change::AddDataset { no, id }).await?;

@@ -8,6 +8,9 @@ use leadvault_domain::{DecisionCode, InstructionId};
 
 use crate::call::Stamp;
 
+/// The code where a tenant has as many of something as it may have.
+pub(crate) const TOO_MANY: &str = "too_many";
+
 /// A place in a request body and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointed {

@@ -2,13 +2,10 @@
 //!
 //! Such a call by a controller's key that names no instruction makes a `one_off` permit from the
 //! built-in text, signed into the register before it is used (decisions.md 1). It never covers another
-//! recipient, and it needs no agreement in force. It is its controller's alone: no other call finds it.
+//! recipient, and it needs no agreement in force. It is its call's alone: no other one finds it, because it
+//! stands beside the register that decisions are made on ([`crate::instructions::exits`]).
 
-use std::sync::Arc;
-
-use leadvault_domain::{
-    Effect, Instruction, InstructionId, InstructionKind, RecipientRole, RequestId, Role, Timestamp,
-};
+use leadvault_domain::{Effect, Instruction, InstructionId, Role, Timestamp};
 use leadvault_policy::{self as policy, Ask};
 
 use crate::call::Call;
@@ -16,29 +13,6 @@ use crate::canonical::instruction_hash;
 use crate::cell::Cell;
 use crate::error::Refusal;
 use crate::room::{Control, Room};
-
-/// Whether a version has the form of the built-in permit: one call's, to the tenant itself. A draft of that
-/// form counts as one too, which can only narrow it.
-pub(crate) fn is_built_in(instruction: &Instruction) -> bool {
-    let tenant = instruction.tenant_id.to_string();
-    instruction.kind == InstructionKind::OneOff
-        && matches!(instruction.recipients.as_slice(),
-            [to] if to.recipient_id == tenant && to.role == RecipientRole::TenantUser)
-        && matches!(instruction.evidence.as_slice(),
-            [call] if call.kind == "api_call" && call.reference.parse::<RequestId>().is_ok())
-}
-
-/// The instructions a call may be decided under. What an exit made for itself stays in the register for
-/// thirty days, and only the controller's own exit can name it: nobody else's call finds it there.
-pub(crate) fn candidates(control: &Control, call: &Call, ask: &Ask) -> Arc<Vec<Instruction>> {
-    let named = ask.named.map(|named| named.id);
-    let may_name = ask.exit && call.caller.role == Role::Controller;
-    let other = |i: &Instruction| is_built_in(i) && !(may_name && named == Some(i.id));
-    if !control.instructions.iter().any(other) {
-        return Arc::clone(&control.instructions);
-    }
-    Arc::new(control.instructions.iter().filter(|i| !other(i)).cloned().collect())
-}
 
 /// Whether the built-in permit stands in for an instruction that the call does not name.
 pub(crate) fn applies(call: &Call, ask: &Ask) -> bool {
@@ -99,6 +73,6 @@ pub(crate) fn make(
 /// The register an exit is decided on: the permit alone. Prohibitions of the tenant bind its own exit as
 /// well.
 pub(crate) fn register(control: &Control, permit: Instruction) -> Vec<Instruction> {
-    let prohibits = control.instructions.iter().filter(|i| i.effect == Effect::Prohibit).cloned();
+    let prohibits = control.register.all().iter().filter(|i| i.effect == Effect::Prohibit).cloned();
     std::iter::once(permit).chain(prohibits).collect()
 }

@@ -92,7 +92,7 @@ pub async fn explain(cell: &Cell, call: &Call, asked: &Asked) -> Outcome<Explana
         made = Some(built_in.id);
         policy::decide(&named, &actor, &register, default, &facts, at)
     } else {
-        policy::decide(&ask, &actor, &exit::candidates(&control, call, &ask), default, &facts, at)
+        policy::decide(&ask, &actor, control.register.all(), default, &facts, at)
     };
     let flags = ask.labels.map(|labels| labels.flags().collect()).unwrap_or_default();
     let mut told = told(verdict, flags)?;

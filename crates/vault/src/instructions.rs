@@ -7,7 +7,7 @@
 
 use leadvault_crypto::Kind;
 use leadvault_domain::{
-    Effect, Instruction, InstructionId, InstructionStatus, KeyState, Role, TenantId, TenantState,
+    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
 };
 use leadvault_ledger::{
     CommittedReceipt, EntryDraft, Generations, InstructionStamp, LogOperation, ResourceType,
@@ -18,23 +18,28 @@ use leadvault_store::{
 };
 
 use crate::call::{Answer, Call, Outcome};
-use crate::canonical::{canonical, instruction_hash};
+use crate::canonical::instruction_hash;
 use crate::cell::Cell;
 use crate::control;
-use crate::error::{Fault, Pointed, Refusal};
-use crate::exit;
+use crate::error::{Fault, Pointed, Refusal, TOO_MANY};
 use crate::idempotency::{self, Made};
 use crate::instruction_body::{InstructionBody, ServerPart};
 use crate::operator;
 use crate::room::Room;
 use crate::system;
 
+pub(crate) mod exits;
+pub(crate) mod register;
 mod status;
+pub(crate) mod text;
 
 pub use status::{Change, challenge, change};
 
 /// Roles that may read the register.
 const READERS: [Role; 2] = [Role::Controller, Role::Auditor];
+
+/// Versions of instructions a tenant may have, all together: each decision is made on the whole register.
+const VERSIONS_MAX: usize = 2_000;
 
 /// What activation came to.
 #[derive(Debug)]
@@ -88,7 +93,7 @@ fn as_it_was(cell: &Cell, room: &Room, made: Made) -> Result<Instruction, Refusa
         _ => return Err(idempotency::other()),
     };
     let control = room.control();
-    let found = control.instructions.iter().find(|i| i.id == id && i.version == version);
+    let found = control.register.find((id, version));
     let mut found = found.cloned().ok_or(Fault::NotFound)?;
     found.status = status;
     if let Made::Activation { second: false, .. } = made {
@@ -124,7 +129,7 @@ pub async fn draft_by_operator(
 /// [`Fault::NotFound`].
 pub fn owner(cell: &Cell, id: InstructionId) -> Result<TenantId, Fault> {
     let rooms = cell.rooms();
-    let owner = rooms.iter().find(|room| room.control().instructions.iter().any(|i| i.id == id));
+    let owner = rooms.iter().find(|room| room.control().register.knows(id));
     owner.map(|room| room.id).ok_or(Fault::NotFound)
 }
 
@@ -137,11 +142,13 @@ fn make_draft(
     actor: String,
 ) -> Result<Instruction, Refusal> {
     let control = room.control();
+    if control.register.all().len() >= VERSIONS_MAX {
+        return Err(Fault::invalid("#", TOO_MANY).into());
+    }
     let (id, version) = match id {
         None => (InstructionId::make(cell.clock(), cell.entropy())?, 1),
         Some(id) => {
-            let versions = control.instructions.iter().filter(|i| i.id == id);
-            let last = versions.map(|i| i.version).max().ok_or(Fault::NotFound)?;
+            let last = control.register.versions(id).next_back().ok_or(Fault::NotFound)?.version;
             (id, last.checked_add(1).ok_or(Fault::StateConflict)?)
         }
     };
@@ -182,21 +189,14 @@ async fn insert(
     entry: EntryDraft,
     with: Vec<Write>,
 ) -> Result<CommittedReceipt, Refusal> {
-    let plain = canonical(instruction)?;
+    let plain = text::write(instruction, None)?;
     let record = instruction.id.bytes();
-    let away = Cell::key_state(room, &room.control()) != KeyState::Active;
-    // Erasing needs no key, and so its own permit needs none: its text is in the entry's hash alone then.
-    let exits = instruction.status == InstructionStatus::Active && exit::is_built_in(instruction);
-    let body = if away && exits {
-        None
-    } else {
-        Some(system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?)
-    };
+    let body = system::seal_new_as(cell, room.keys()?, Kind::Instruction, record, &plain).await?;
     let row = InstructionRow {
         id: instruction.id,
         version: instruction.version,
         status: instruction.status,
-        body,
+        body: Some(body),
         hash: hash_bytes(&instruction.hash)?,
         created_at: instruction.created_at.unwrap_or_else(|| cell.clock().now()),
         activated_at: None,
@@ -233,11 +233,16 @@ fn status_change(
 ///
 /// # Errors
 /// What keys and store say.
-async fn resealed(cell: &Cell, room: &Room, instruction: &Instruction) -> Result<Sealed, Refusal> {
+async fn resealed(
+    cell: &Cell,
+    room: &Room,
+    instruction: &Instruction,
+    first_approver: Option<&str>,
+) -> Result<Sealed, Refusal> {
     let rows = cell.data().find_instruction(TenantScope(room.no), instruction.id).await?;
     let row = rows.into_iter().find(|row| row.version == instruction.version);
     let before = row.and_then(|row| row.body).ok_or(Fault::NotFound)?;
-    let plain = canonical(instruction)?;
+    let plain = text::write(instruction, first_approver)?;
     system::seal_again_as(cell, room, Kind::Instruction, &before, instruction.id.bytes(), &plain)
 }
 
@@ -261,21 +266,6 @@ async fn commit(
     });
     let (receipt, outcome) = cell.commit_write(room, entry, None, asserted, write).await?;
     if outcome.is_conflict() { Err(Fault::StateConflict.into()) } else { Ok(receipt) }
-}
-
-/// Stores a version that is in force already: the built-in exit permit.
-///
-/// # Errors
-/// What keys, store and journal say.
-pub(crate) async fn store_active(
-    cell: &Cell,
-    room: &Room,
-    call: &Call,
-    instruction: &Instruction,
-) -> Result<(), Refusal> {
-    let entry =
-        cell.administrative(call, LogOperation::InstructionActivate, ResourceType::Instruction);
-    insert(cell, room, instruction, entry, Vec::new()).await.map(|_| ())
 }
 
 /// Puts a version in force; the one before is superseded in the same commit.
@@ -311,7 +301,7 @@ async fn activate_once(
 ) -> Outcome<Activation> {
     let (operation, on) = (LogOperation::InstructionActivate, ResourceType::Instruction);
     let control = room.control();
-    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    let versions: Vec<_> = control.register.versions(id).collect();
     let Some(draft) = versions.iter().find(|i| i.version == version) else {
         return Err(cell.not_found_as(room, call, operation, on).await);
     };
@@ -324,23 +314,21 @@ async fn activate_once(
     let entry = cell.administrative(call, operation, on);
     if policy::high_risk(&active) {
         let person = call.caller.principal.to_string();
-        match &active.issuer.second_approver_id {
-            // The first person is kept where the second one will find it; the hash does not move, for the
-            // approvers stand in the row's seal and in the log.
+        match control.register.first_approver((id, version)) {
             None => {
-                active.issuer.second_approver_id = Some(person);
                 let made = Made::Activation { id, version, second: true };
                 let record = idempotency::record(cell, call, room, made).await?;
-                let receipt = keep_approver(cell, room, &active, (entry, asserted), record).await?;
+                let with = (entry, asserted, record);
+                let receipt = keep_approver(cell, room, &active, &person, with).await?;
                 return Ok(Answer::stamped(Activation::AwaitingSecond(Box::new(active)), &receipt));
             }
-            Some(first) if *first == person => return Err(Fault::StateConflict.into()),
+            Some(first) if first == person => return Err(Fault::StateConflict.into()),
             Some(_) => {}
         }
     }
     active.status = InstructionStatus::Active;
     active.signature = Some(cell.sign_instruction(&active.hash));
-    let body = resealed(cell, room, &active).await?;
+    let body = resealed(cell, room, &active, None).await?;
     let (from, to) = (InstructionStatus::Draft, InstructionStatus::Active);
     let mut writes: Vec<Write> = vec![status_change(cell, &active, from, to, Some(body))];
     let before = versions.iter().filter(|i| i.version != version && !control::is_final(i.status));
@@ -357,15 +345,16 @@ async fn activate_once(
     Ok(Answer::stamped(Activation::Active(Box::new(active)), &receipt))
 }
 
-/// Keeps the first of the two who approve in the draft's text.
+/// Keeps the first of the two who approve beside the draft, until the second one comes. Not in it: what two
+/// people approve has one hash, from its draft on; that there were two, and who, is in the log.
 async fn keep_approver(
     cell: &Cell,
     room: &Room,
     draft: &Instruction,
-    (entry, asserted): (EntryDraft, Option<Generations>),
-    with: Option<Write>,
+    person: &str,
+    (entry, asserted, with): (EntryDraft, Option<Generations>, Option<Write>),
 ) -> Result<CommittedReceipt, Refusal> {
-    let body = resealed(cell, room, draft).await?;
+    let body = resealed(cell, room, draft, Some(person)).await?;
     let kept = status_change(cell, draft, draft.status, draft.status, Some(body));
     let mut writes: Vec<Write> = vec![kept, BumpState.into()];
     writes.extend(with);
@@ -374,19 +363,21 @@ async fn keep_approver(
     Ok(receipt)
 }
 
-/// The newest version of each instruction.
+/// The newest version of each instruction, and the newest 200 permits of the tenant's own exits.
 ///
 /// # Errors
-/// [`Fault::RoleInsufficient`].
+/// [`Fault::RoleInsufficient`]; what the store says.
 pub async fn list(cell: &Cell, call: &Call) -> Outcome<Vec<Instruction>> {
     let room = readable(cell, call).await?;
     let mut newest: Vec<Instruction> = Vec::new();
-    for instruction in room.control().instructions.iter() {
+    for instruction in room.control().register.all() {
         match newest.last_mut() {
             Some(last) if last.id == instruction.id => *last = instruction.clone(),
             _ => newest.push(instruction.clone()),
         }
     }
+    let exits = exits::page(cell, &room, None).await?;
+    newest.extend(exits.permits);
     Ok(Answer::plain(newest))
 }
 
@@ -402,9 +393,13 @@ pub async fn find(
 ) -> Outcome<Instruction> {
     let room = readable(cell, call).await?;
     let control = room.control();
-    let found =
-        control.instructions.iter().rfind(|i| i.id == id && version.is_none_or(|v| i.version == v));
-    Ok(Answer::plain(found.cloned().ok_or(Fault::NotFound)?))
+    let found = control.register.versions(id).rfind(|i| version.is_none_or(|v| i.version == v));
+    if let Some(found) = found {
+        return Ok(Answer::plain(found.clone()));
+    }
+    let exit = exits::find(cell, &room, id).await?;
+    let exit = exit.filter(|permit| version.is_none_or(|v| permit.version == v));
+    Ok(Answer::plain(exit.ok_or(Fault::NotFound)?))
 }
 
 async fn readable(cell: &Cell, call: &Call) -> Result<std::sync::Arc<Room>, Refusal> {

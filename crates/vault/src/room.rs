@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use leadvault_domain::{
-    Agreement, ApiKeyId, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, Instruction,
-    InstructionId, KeyState, Place, Regime, Region, TenantId, TenantNo, TenantState, Timestamp,
+    Agreement, ApiKeyId, Category, Country, DatasetId, DatasetNo, FieldNo, ImportId, InstructionId,
+    KeyState, Place, Regime, Region, TenantId, TenantNo, TenantState, Timestamp,
 };
 use leadvault_keys::{Keyring, TenantKeys};
 use leadvault_ledger::Generations;
@@ -21,6 +21,7 @@ use crate::control;
 use crate::denials::Denials;
 use crate::error::{Fault, Refusal};
 use crate::import::job::{Gauges, KnownImports};
+use crate::instructions::register::Register;
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub(crate) struct Control {
     pub(crate) agreement_in_force: bool,
     /// age recipient of exports.
     pub(crate) export_recipient: Option<String>,
-    /// Every version of every instruction, newest versions last.
-    pub(crate) instructions: Arc<Vec<Instruction>>,
+    /// Every version of every instruction.
+    pub(crate) register: Arc<Register>,
     /// Datasets that live.
     pub(crate) datasets: HashMap<DatasetId, Arc<DatasetControl>>,
     /// When keys end, of those that end: revoked ones, and those with a last day.

@@ -3,7 +3,8 @@
 //! Erasing a lead remembers keyed tags of its e-mail addresses and phone numbers, in the commit that
 //! requests the erasure: nothing else of the person stays. An import rejects a row, and `POST /v1/leads` a
 //! lead, whose e-mail address is on the list; one that has no address, if a phone number of it is. A number
-//! alone does not stop somebody who has an address of their own, because people share switchboards.
+//! alone does not stop somebody who has an address of their own, because people share switchboards. A value
+//! that is no address by itself is searched for addresses inside it (`mailto:`, brackets, lists).
 //!
 //! Shredding a dataset and undoing an import erase no person and remember nothing. A lead that is erased
 //! while the tenant's key is away is not remembered either: nobody can read its address.
@@ -64,12 +65,34 @@ impl Suppressed {
     }
 }
 
-/// The tags by which somebody with these normalised values would be on the list.
+/// The tags by which somebody with these fields and the search terms made of them would be on the list.
 pub(crate) fn tags_of<'a>(
     ring: &Keyring,
-    terms: impl Iterator<Item = (TagKind, &'a str)> + Clone,
+    fields: &Fields,
+    terms: impl Iterator<Item = (TagKind, &'a str)>,
 ) -> Vec<Tag> {
-    identifying(terms).map(|(kind, value)| ring.suppression_tag(kind, value.as_bytes())).collect()
+    let spelt = spelt_otherwise(fields);
+    let mut all: Vec<(TagKind, &str)> = terms.collect();
+    all.extend(spelt.iter().map(|(_, address)| (TagKind::EMAIL, address.as_str())));
+    let found = identifying(all.iter().copied());
+    found.map(|(kind, value)| ring.suppression_tag(kind, value.as_bytes())).collect()
+}
+
+/// Addresses in the e-mail fields that no search term is made of, because the value is not an address by
+/// itself: a link, a list, one in brackets. A way to spell an address is no way around the list.
+fn spelt_otherwise(fields: &Fields) -> Vec<(FieldNo, String)> {
+    let values = EMAILS.iter().filter_map(|field| text_of(fields, *field));
+    let inside = values.flat_map(|(field, text)| {
+        normalise::emails_inside(text).into_iter().map(move |address| (field, address))
+    });
+    inside.collect()
+}
+
+fn text_of(fields: &Fields, field: FieldNo) -> Option<(FieldNo, &str)> {
+    match fields.get(&field) {
+        Some(Value::Text(text)) => Some((field, text.expose().as_str())),
+        _ => None,
+    }
 }
 
 /// The values a person is recognised by: e-mail addresses, else phone numbers.
@@ -85,17 +108,15 @@ fn identifying<'a>(
 
 /// The normalised e-mail addresses and phone numbers of a lead, with their fields.
 fn terms_of(fields: &Fields, region: Option<&str>) -> Vec<(FieldNo, TagKind, String)> {
-    let text = |field: &FieldNo| match fields.get(field) {
-        Some(Value::Text(text)) => Some((*field, text.expose().as_str())),
-        _ => None,
-    };
     let mut phones = PhoneParser::new(region);
     let mut terms: Vec<(FieldNo, TagKind, String)> = EMAILS
         .iter()
-        .filter_map(text)
-        .filter_map(|(field, text)| Some((field, TagKind::EMAIL, normalise::email(text)?)))
+        .filter_map(|field| text_of(fields, *field))
+        .filter_map(|(field, text)| Some((field, normalise::email(text)?)))
+        .chain(spelt_otherwise(fields))
+        .map(|(field, address)| (field, TagKind::EMAIL, address))
         .collect();
-    for (field, text) in PHONES.iter().filter_map(text) {
+    for (field, text) in PHONES.iter().filter_map(|field| text_of(fields, *field)) {
         if let Some(form) = phones.e164(text).taggable() {
             terms.push((field, TagKind::PHONE, form.to_owned()));
         }
@@ -196,6 +217,17 @@ mod tests {
         let phone = terms_of(&fields(&[(FieldNo::MOBILE, "(415) 555-2671")]), Some("US"));
         let kinds = phone.iter().map(|(_, kind, value)| (*kind, value.as_str()));
         assert_eq!(identifying(kinds).collect::<Vec<_>>(), [(2, "+14155552671")]);
+    }
+
+    #[test]
+    fn an_address_that_is_spelt_otherwise_is_recognised_too() {
+        for (spelt, before) in [("mailto:ada@example.com", 0), ("\"ada\"@example.com", 1)] {
+            let terms = terms_of(&fields(&[(FieldNo::EMAIL_2, spelt)]), None);
+            assert_eq!(terms.len(), before + 1, "{spelt}");
+            assert!(terms.iter().any(|(field, _, value)| {
+                (*field, value.as_str()) == (FieldNo::EMAIL_2, "ada@example.com")
+            }));
+        }
     }
 
     #[test]

@@ -89,12 +89,12 @@ fn a_mistake_in_the_configuration_is_named_by_its_key() {
         (listen, format!("listen = \"{SECRET}\""), "listen"),
         (listen, "listen = 8620".to_owned(), "listen"),
         (
-            "concurrent_requests = 256",
+            "concurrent_requests = 512",
             format!("concurrent_requests = \"{SECRET}\""),
             "limits.concurrent_requests",
         ),
         (
-            "concurrent_requests = 256",
+            "concurrent_requests = 512",
             "concurrent_requests = 0".to_owned(),
             "limits.concurrent_requests",
         ),

@@ -147,6 +147,19 @@ fn nobody_else_leaves_by_the_permit_of_an_exit() {
     let found = editor.send(Method::POST, &path, &purpose, None);
     refused(&found, 403, "DENY_NO_INSTRUCTION");
     vault.acting(&tenant).get(&format!("/v1/leads/{lead}?fields=email")).expect(200);
+    // It is shown to its owner, the hash it has in the log included, and changed by nobody.
+    let listed = plain.get("/v1/instructions").expect(200).text;
+    for exit in &exits {
+        let shown = plain.get(&format!("/v1/instructions/{exit}")).expect(200);
+        assert_eq!(
+            (&shown.body["kind"], &shown.body["status"]),
+            (&json!("one_off"), &json!("active"))
+        );
+        assert_eq!(shown.body["hash"], hash_of(&shown.body), "{}", shown.text);
+        assert!(listed.contains(exit.as_str()), "{listed}");
+        let path = format!("/v1/instructions/{exit}/revoke");
+        refused(&plain.post(&path, &json!({})), 409, "state_conflict");
+    }
     // The control: its owner leaves by it.
     erase(&plain.clone().under(&exits[0], "retention_deletion")).expect(200);
 }
@@ -250,8 +263,24 @@ fn one_person_with_two_keys_does_not_approve_a_high_risk_alone() {
     let read = format!("/v1/leads/{lead}?fields=email");
     let under = vault.plain(&tenant).under(&id, "crm_operations");
     refused(&under.get(&read), 403, "DENY_INSTRUCTION_DRAFT");
-    activate(&second).expect(200);
+    let drafted = first.get(&format!("/v1/instructions/{id}")).expect(200);
+    assert_eq!(drafted.body["hash"], hash_of(&drafted.body), "{}", drafted.text);
+    let active = activate(&second).expect(200);
+    assert_eq!(active.body["hash"], hash_of(&active.body), "{}", active.text);
+    assert_eq!(active.body["hash"], drafted.body["hash"]);
     under.get(&read).expect(200);
+}
+
+/// The hash of decisions.md 1, from what was answered alone.
+fn hash_of(instruction: &Value) -> String {
+    let mut covered = instruction.clone();
+    let members = covered.as_object_mut().expect("an object");
+    for outside in ["hash", "signature", "status", "created_at"] {
+        members.remove(outside);
+    }
+    assert!(covered["legal"].get("challenge").is_none());
+    let text = serde_json_canonicalizer::to_vec(&covered).expect("JSON");
+    hex::encode(leadvault_crypto::sha256(&[&text]))
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod log_verify;
 mod log_watch;
 mod masking;
 mod readme;
+mod share;
 mod shred;
 mod states;
 mod surfaces;

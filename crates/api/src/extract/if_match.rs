@@ -24,7 +24,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 fn read(headers: &HeaderMap) -> Result<IfMatch, Fault> {
     let text = one(headers, "if-match", "header:If-Match")?.ok_or(Fault::IfMatchRequired)?;
     let inside = text.strip_prefix("\"v").and_then(|t| t.strip_suffix('"'));
-    let version = inside.filter(|t| is_number(t)).and_then(|t| t.parse().ok());
+    let version =
+        inside.filter(|t| is_number(t) && !t.starts_with('0')).and_then(|t| t.parse().ok());
     version.map(IfMatch).ok_or(Fault::VersionConflict)
 }
 

@@ -140,7 +140,7 @@ async fn draft_instruction_version(
     Reply::created(drafted, itself)
 }
 
-/// Lists the newest version of each instruction.
+/// Lists the newest version of each instruction, then the permits of the tenant's last 200 exits.
 #[utoipa::path(get, path = "/v1/instructions", tag = "instructions",
     responses((status = 200, body = Page<InstructionView>)))]
 async fn list_instructions(State(state): State<ApiState>, TenantCall(call): TenantCall) -> Handled {

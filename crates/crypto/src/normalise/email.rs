@@ -12,6 +12,9 @@ const LOCAL_BYTES_MAX: usize = 64;
 /// Longest address: a path of 256 bytes (RFC 5321 4.5.3.1.3) without its angle brackets.
 const ADDRESS_BYTES_MAX: usize = 254;
 
+/// Most addresses looked for in one text.
+const ADDRESSES_MAX: usize = 16;
+
 /// The normalised address; nothing for what is no address.
 pub fn email(text: &str) -> Option<String> {
     let (local, domain) = text.trim().rsplit_once('@')?;
@@ -27,6 +30,21 @@ pub fn email(text: &str) -> Option<String> {
     address.push('@');
     address.push_str(&ascii_domain(domain)?);
     (address.len() <= ADDRESS_BYTES_MAX).then_some(address)
+}
+
+/// The normalised addresses written inside a text that is not simply one: `mailto:` links, angle brackets,
+/// lists, full-width letters, a quoted local part that needs no quotes. Not the form of anything: for asking
+/// whether somebody is on a list, where another spelling must not be a way around it. At most 16.
+pub fn emails_inside(text: &str) -> Vec<String> {
+    let own = email(text);
+    if own.as_ref().is_some_and(|address| !address.starts_with('"')) {
+        return Vec::new();
+    }
+    let folded: String = text.nfkc().collect();
+    let between = |c: char| c.is_whitespace() || c.is_control() || ",;:<>()[]'|\\?&=".contains(c);
+    let unquoted = |part: &str| email(&part.replace('"', ""));
+    let found = folded.split(between).filter_map(unquoted).take(ADDRESSES_MAX);
+    found.filter(|address| own.as_ref() != Some(address)).collect()
 }
 
 /// Whether a local part has no blank, control character or second `@`, unless it is quoted.
@@ -55,6 +73,30 @@ mod tests {
         );
         assert_eq!(email("jose\u{301}@BU\u{308}CHER.de"), email("jos\u{e9}@b\u{fc}cher.de"));
         assert_eq!(email("a@XN--BCHER-KVA.de"), email("a@b\u{fc}cher.de"));
+    }
+
+    #[test]
+    fn an_address_is_found_however_it_is_written() {
+        for text in [
+            "mailto:ada@example.com",
+            "MAILTO:ada@example.com?subject=hello",
+            "<ada@example.com>",
+            "Ada Lovelace <ada@example.com>",
+            "ada@example.com, grace@example.com",
+            "grace@example.com;ada@example.com",
+            "\u{ff41}da\u{ff20}example.com",
+            "\"ada\"@example.com",
+            "'ada@example.com'",
+            "ada@example.com\u{0}",
+            "ada@example.com (work)",
+        ] {
+            let found = emails_inside(text);
+            assert!(found.iter().any(|address| address == "ada@example.com"), "{text}: {found:?}");
+        }
+        for none in ["no address here @ all", "Ada@Example.com"] {
+            assert_eq!(emails_inside(none), Vec::<String>::new(), "{none}");
+        }
+        assert_eq!(emails_inside(&"a@b.example,".repeat(40)).len(), ADDRESSES_MAX);
     }
 
     #[test]
@@ -116,6 +158,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".*") {
             let _ = email(&text);
+            let _ = emails_inside(&text);
         }
 
         #[test]

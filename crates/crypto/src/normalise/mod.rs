@@ -13,7 +13,7 @@ mod phone_rules;
 use unicode_normalization::UnicodeNormalization as _;
 
 pub use domain::{is_freemail, registrable_domain};
-pub use email::email;
+pub use email::{email, emails_inside};
 pub use phone::{Phone, PhoneParser};
 
 /// Version of every rule here; changing any of them is version 2 and a re-index.

@@ -7,10 +7,11 @@ use leadvault_domain::{
 use leadvault_keys::EpochControl as _;
 use leadvault_ledger::Generations;
 use leadvault_store::{
-    ApiKeyRow, BumpDir, Conflict, DatasetRow, DatasetState, DeleteTenantRows, InsertApiKey,
-    InsertDataset, InsertInstruction, InsertPrincipal, InsertTenant, InstructionRow, Outcome,
-    PrincipalRow, RevokeApiKey, SHRED_STEP_ROWS, TenantScope, UpdateDataset, UpdateInstruction,
-    UpdateTenantMeta, UpdateTenantState,
+    ApiKeyRow, BumpDir, Conflict, DataStore, DatasetRow, DatasetState, DeleteTenantRows,
+    ExitPermitRow, InsertApiKey, InsertDataset, InsertExitPermit, InsertInstruction,
+    InsertPrincipal, InsertTenant, InstructionRow, Outcome, PrincipalRow, RevokeApiKey,
+    SHRED_STEP_ROWS, TenantScope, UpdateDataset, UpdateInstruction, UpdateTenantMeta,
+    UpdateTenantState,
 };
 
 use crate::kit::{
@@ -128,6 +129,8 @@ pub(crate) async fn registers_read_back_what_was_written(cell: &TestCell) {
     assert_eq!(data.list_instructions(scope).await.unwrap(), [version]);
     assert_eq!(data.list_instructions(other).await.unwrap(), []);
 
+    exit_permits_read_back(data, scope, other).await;
+
     let mut key = ApiKeyRow {
         id: ApiKeyId::from_bytes(id(4, 1)),
         secret_hash: [5; 32],
@@ -165,6 +168,28 @@ pub(crate) async fn registers_read_back_what_was_written(cell: &TestCell) {
     assert_eq!(taken, Outcome::Conflict(Conflict::Exists));
     assert_eq!(data.find_principal(scope, [6; 32]).await.unwrap(), Some(principal.clone()));
     assert_eq!(data.list_principals(scope).await.unwrap(), [principal]);
+}
+
+async fn exit_permits_read_back(data: &DataStore, scope: TenantScope, other: TenantScope) {
+    let permit = |n, body| ExitPermitRow {
+        id: InstructionId::from_bytes(id(7, n)),
+        hash: [8; 32],
+        created_at: NOW,
+        body,
+    };
+    let (first, second) = (permit(1, Some(sealed(7))), permit(2, None));
+    for row in [&first, &second] {
+        done(data, scope, InsertExitPermit { row: row.clone() }).await;
+    }
+    let again = apply(data, scope, InsertExitPermit { row: first.clone() }).await;
+    assert_eq!(again, Outcome::Conflict(Conflict::Exists));
+    assert_eq!(data.find_exit_permit(scope, first.id).await, Ok(Some(first.clone())));
+    assert_eq!(data.find_exit_permit(other, first.id).await, Ok(None));
+    let newest_first = data.list_exit_permits(scope, None, 9).await.unwrap();
+    assert_eq!(newest_first, [second.clone(), first.clone()]);
+    assert_eq!(data.list_exit_permits(scope, None, 1).await.unwrap(), [second.clone()]);
+    assert_eq!(data.list_exit_permits(scope, Some(second.id), 9).await.unwrap(), [first]);
+    assert_eq!(data.list_exit_permits(other, None, 9).await.unwrap(), []);
 }
 
 pub(crate) async fn a_shred_leaves_no_content_and_no_other_tenant_loses_any(cell: &TestCell) {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use leadvault_crypto::age::Recipient;
-use leadvault_domain::{ExportId, OperationId};
+use leadvault_domain::{ExportId, Instruction, OperationId};
 use leadvault_ledger::proof::{TlogProof, inclusion};
 use leadvault_ledger::{EntryDraft, EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::Ask;
@@ -21,6 +21,8 @@ use leadvault_store::{
     NodeId, ObjectName, OperationState, Outcome as StoreOutcome, TenantScope, UpdateExport,
     UpdateProgress, Write,
 };
+
+use zeroize::Zeroizing;
 
 use super::artifact::Written;
 use super::asked::{Asked, ask_of};
@@ -35,6 +37,7 @@ use super::{KIND, LIFE_SECONDS, log_copy, tags, tidy};
 use crate::call::Call;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::instructions;
 use crate::log;
 use crate::room::Room;
 use crate::system;
@@ -294,13 +297,18 @@ impl Job<'_> {
         begun: u64,
     ) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
-        let mut register = Vec::new();
-        for instruction in room.control().instructions.iter() {
-            let done = serde_json::to_writer(&mut register, instruction);
-            done.map_err(|_| Fault::Internal("instructions"))?;
-            register.push(b'\n');
+        packer.begin("data/instructions.jsonl").await?;
+        packer.write(lines(room.control().register.all())?).await?;
+        let mut before = None;
+        loop {
+            let page = instructions::exits::page(cell, room, before).await?;
+            packer.write(lines(&page.permits)?).await?;
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
         }
-        packer.file("data/instructions.jsonl", register).await?;
+        packer.end();
         let schema = serde_json::to_vec_pretty(&schema()).map_err(|_| Fault::Internal("schema"))?;
         packer.file("data/schema.json", schema).await?;
         let about = About {
@@ -381,4 +389,15 @@ impl Job<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Instructions as JSON Lines.
+fn lines(instructions: &[Instruction]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let mut text = Zeroizing::new(Vec::new());
+    for instruction in instructions {
+        serde_json::to_writer(&mut *text, instruction)
+            .map_err(|_| Fault::Internal("instructions"))?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }

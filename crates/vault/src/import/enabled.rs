@@ -19,8 +19,7 @@ impl Enabled {
     /// By the very version the permit was given under.
     pub(crate) fn by(permit: &Permit) -> Self {
         let of = &permit.instruction;
-        let instruction =
-            permit.control.instructions.iter().find(|i| i.id == of.id && i.version == of.version);
+        let instruction = permit.control.register.find((of.id, of.version));
         let names = |category| instruction.is_some_and(|i| i.data.categories.contains(&category));
         Self {
             cards: names(Category::FinancialHint),

@@ -11,7 +11,7 @@ use leadvault_policy::StateOperation;
 use leadvault_store::{BumpState, Write};
 use serde_json::{Value as Json, json};
 
-use super::{as_it_was, commit, resealed, status_change};
+use super::{as_it_was, commit, exits, resealed, status_change};
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
@@ -116,7 +116,11 @@ pub async fn change(
     });
     let (changed, receipt) = match changed.await {
         Err(refusal) if refusal.fault == Fault::NotFound => {
-            return Err(cell.not_found_as(&room, call, operation, on).await);
+            // The permit of an exit is over with it, and stays as it is.
+            return Err(match exits::find(cell, &room, id).await? {
+                Some(_) => Fault::StateConflict.into(),
+                None => cell.not_found_as(&room, call, operation, on).await,
+            });
         }
         other => other?,
     };
@@ -126,7 +130,7 @@ pub async fn change(
 /// The version a change is about, and the status it gets.
 fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, InstructionStatus)> {
     let control = room.control();
-    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    let versions: Vec<_> = control.register.versions(id).collect();
     concerned(&versions, change).and_then(|i| Some((i.version, change.apply(i.status)?)))
 }
 
@@ -189,7 +193,7 @@ async fn change_with(
     if control.state == TenantState::Closed {
         return Err(Fault::StateConflict.into());
     }
-    let versions: Vec<_> = control.instructions.iter().filter(|i| i.id == id).collect();
+    let versions: Vec<_> = control.register.versions(id).collect();
     if versions.is_empty() {
         return Err(Fault::NotFound.into());
     }
@@ -201,7 +205,7 @@ async fn change_with(
     let body = match told {
         Some(challenge) => {
             changed.legal.get_or_insert_default().challenge = Some(challenge);
-            Some(resealed(cell, room, &changed).await?)
+            Some(resealed(cell, room, &changed, None).await?)
         }
         None => None,
     };

@@ -146,7 +146,7 @@ async fn move_to(
     to: InstructionStatus,
 ) -> Result<bool, StartError> {
     let control = room.control();
-    let present = control.instructions.iter().find(|i| i.id == id && i.version == version);
+    let present = control.register.find((id, version));
     let Some(from) = present.map(|i| i.status).filter(|s| *s != to && !is_final(*s)) else {
         return Ok(false);
     };
@@ -170,7 +170,7 @@ async fn activate(
 ) -> Result<bool, StartError> {
     let Some((id, version)) = version_of(view) else { return Ok(false) };
     let control = room.control();
-    let known = control.instructions.iter().find(|i| i.id == id && i.version == version);
+    let known = control.register.find((id, version));
     let Some(known) = known else {
         narrowed.instructions_lost = narrowed.instructions_lost.saturating_add(1);
         supersede(cell, room, id, version).await?;
@@ -191,7 +191,7 @@ async fn supersede(
     version: u32,
 ) -> Result<(), StartError> {
     let control = room.control();
-    let before = control.instructions.iter().filter(|i| i.id == id && i.version < version);
+    let before = control.register.versions(id).filter(|i| i.version < version);
     let before: Vec<u32> =
         before.filter(|i| i.status != InstructionStatus::Draft).map(|i| i.version).collect();
     for older in before {

@@ -167,7 +167,7 @@ impl Press {
         Ok(ReadyRow {
             number: row.number,
             keys: self.keys(ring, &row.terms)?,
-            suppression: suppression::tags_of(ring, terms),
+            suppression: suppression::tags_of(ring, &row.fields, terms),
             fields: if self.keeps_fields { row.fields } else { Fields::new() },
             lead,
         })
