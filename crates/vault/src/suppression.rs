@@ -221,9 +221,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_spelt_otherwise_is_recognised_too() {
-        for (spelt, before) in [("mailto:ada@example.com", 0), ("\"ada\"@example.com", 1)] {
+        for spelt in ["mailto:ada@example.com", "\"ada\"@example.com", "Ada <ada@example.com>"] {
             let terms = terms_of(&fields(&[(FieldNo::EMAIL_2, spelt)]), None);
-            assert_eq!(terms.len(), before + 1, "{spelt}");
             assert!(terms.iter().any(|(field, _, value)| {
                 (*field, value.as_str()) == (FieldNo::EMAIL_2, "ada@example.com")
             }));

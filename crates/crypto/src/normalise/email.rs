@@ -37,7 +37,7 @@ pub fn email(text: &str) -> Option<String> {
 /// whether somebody is on a list, where another spelling must not be a way around it. At most 16.
 pub fn emails_inside(text: &str) -> Vec<String> {
     let own = email(text);
-    if own.as_ref().is_some_and(|address| !address.starts_with('"')) {
+    if own.as_ref().is_some_and(|address| address.chars().all(is_plain)) {
         return Vec::new();
     }
     let folded: String = text.nfkc().collect();
@@ -45,6 +45,12 @@ pub fn emails_inside(text: &str) -> Vec<String> {
     let unquoted = |part: &str| email(&part.replace('"', ""));
     let found = folded.split(between).filter_map(unquoted).take(ADDRESSES_MAX);
     found.filter(|address| own.as_ref() != Some(address)).collect()
+}
+
+/// Whether a character stands in addresses that are written in one way only: an atom's, as RFC 5322 3.2.3
+/// has them, a dot or the `@`.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@".contains(c)
 }
 
 /// Whether a local part has no blank, control character or second `@`, unless it is quoted.
@@ -85,6 +91,7 @@ mod tests {
             "ada@example.com, grace@example.com",
             "grace@example.com;ada@example.com",
             "\u{ff41}da\u{ff20}example.com",
+            "\u{ff41}da@example.com",
             "\"ada\"@example.com",
             "'ada@example.com'",
             "ada@example.com\u{0}",

@@ -187,8 +187,8 @@ async fn exit_permits_read_back(data: &DataStore, scope: TenantScope, other: Ten
     assert_eq!(data.find_exit_permit(other, first.id).await, Ok(None));
     let newest_first = data.list_exit_permits(scope, None, 9).await.unwrap();
     assert_eq!(newest_first, [second.clone(), first.clone()]);
-    assert_eq!(data.list_exit_permits(scope, None, 1).await.unwrap(), [second.clone()]);
     assert_eq!(data.list_exit_permits(scope, Some(second.id), 9).await.unwrap(), [first]);
+    assert_eq!(data.list_exit_permits(scope, None, 1).await.unwrap(), [second]);
     assert_eq!(data.list_exit_permits(other, None, 9).await.unwrap(), []);
 }
 
