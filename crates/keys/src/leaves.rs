@@ -49,35 +49,33 @@ impl Inner {
         u32::try_from(first).map_err(|_| BlobsError::Exhausted.into())
     }
 
-    /// No leaf below `at_least` is issued from now on.
-    pub(crate) async fn raise_leaves(
+    /// Issues no leaf below the number that stands with a tree again, for each of `trees`. One read where that holds already.
+    pub(crate) async fn raise_past(
         &self,
-        dataset: DatasetNo,
-        tree: u32,
-        at_least: u64,
+        trees: impl Iterator<Item = (DatasetNo, u32, u64)>,
     ) -> Result<(), KeyError> {
-        let next_leaf = at_least.next_multiple_of(u64::from(LEAF_BLOCK)).min(TREE_LEAVES);
-        let mut blocks = self.blocks.lock().await;
-        blocks.retain(|key, block| *key != (dataset, tree) || block.start >= next_leaf);
-        let row = HwmRow { tenant: self.tenant, dataset, tree, next_leaf };
-        Ok(self.services.blobs.raise_leaves(row).await?)
+        let known = self.services.blobs.list_leaves(self.tenant).await?;
+        for (dataset, tree, end) in trees {
+            let is_its = |row: &&HwmRow| (row.dataset, row.tree) == (dataset, tree);
+            if known.iter().find(is_its).map_or(0, |row| row.next_leaf) >= end {
+                continue;
+            }
+            let next_leaf = end.next_multiple_of(u64::from(LEAF_BLOCK)).min(TREE_LEAVES);
+            let mut blocks = self.blocks.lock().await;
+            blocks.retain(|key, block| *key != (dataset, tree) || block.start >= next_leaf);
+            let row = HwmRow { tenant: self.tenant, dataset, tree, next_leaf };
+            self.services.blobs.raise_leaves(row).await?;
+        }
+        Ok(())
     }
 
     /// Raises every tree past the end of the last gap in its cover. The data store's largest leaves are
     /// the caller's to add, once it can read them.
     pub(crate) async fn raise_past_gaps(&self) -> Result<(), KeyError> {
         let ring = self.ring()?;
-        let known = self.services.blobs.list_leaves(self.tenant).await?;
-        for (dataset, keys) in &ring.book.datasets {
-            for (tree_id, tree) in &keys.trees {
-                let gap = tree.end_of_last_gap();
-                let is_past = |row: &&HwmRow| (row.dataset, row.tree) == (*dataset, *tree_id);
-                let next = known.iter().find(is_past).map_or(0, |row| row.next_leaf);
-                if next < gap {
-                    self.raise_leaves(*dataset, *tree_id, gap).await?;
-                }
-            }
-        }
-        Ok(())
+        let trees = ring.book.datasets.iter().flat_map(|(dataset, keys)| {
+            keys.trees.iter().map(|(id, tree)| (*dataset, *id, tree.end_of_last_gap()))
+        });
+        self.raise_past(trees).await
     }
 }

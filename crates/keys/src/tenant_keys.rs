@@ -174,18 +174,17 @@ impl TenantKeys {
         self.inner.allocate(dataset, tree, count).await
     }
 
-    /// Never issues a leaf below `at_least` again: after a restore or failover the caller passes the
-    /// largest leaf in the data store, plus one (protocols.md 1.4).
+    /// Never issues a leaf again that the data store names: the caller passes the largest of each tree, at
+    /// every start, because the key store may have been rebuilt from a mirror that is older than the rows
+    /// (protocols.md 1.4).
     ///
     /// # Errors
     /// [`KeyError::Blobs`].
-    pub async fn raise_leaves(
+    pub async fn raise_past_rows(
         &self,
-        dataset: DatasetNo,
-        tree: u32,
-        at_least: u64,
+        largest: impl Iterator<Item = (DatasetNo, u32, u32)>,
     ) -> Result<(), KeyError> {
-        self.inner.raise_leaves(dataset, tree, at_least).await
+        self.inner.raise_past(largest.map(|(no, tree, leaf)| (no, tree, u64::from(leaf) + 1))).await
     }
 
     /// Looks whether another node moved the head, takes over its snapshot, and confirms it. To be called

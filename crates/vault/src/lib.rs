@@ -37,6 +37,7 @@ mod idempotency;
 mod instruction_body;
 mod jobs;
 mod lead_codec;
+mod leaf_numbers;
 mod mask;
 mod operator;
 mod publisher;

@@ -14,6 +14,7 @@ use crate::cell::{Appender, Cell, CellParts};
 use crate::control;
 use crate::error::{Fault, Refusal};
 use crate::leads::erase;
+use crate::leaf_numbers;
 use crate::publisher;
 use crate::restore::{self, Restored};
 use crate::room::Room;
@@ -178,6 +179,7 @@ async fn open_tenant(
     let room = Room::load(cell, id, no, Some(keys)).await?;
     let room = Arc::new(room);
     cell.put_room(Arc::clone(&room));
+    leaf_numbers::raise(cell, &room).await?;
     let from = match (behind, backup) {
         (Some(from), _) => from,
         (None, Some(_)) => cell.data().find_log_size(TenantScope(no)).await?,

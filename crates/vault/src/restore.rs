@@ -1,5 +1,5 @@
-//! After a database was put back from a copy: what narrows is replayed from the log, erased rows go, leaf
-//! numbers are raised, and the tenant is told (protocols.md 2.4, steps 3 to 5).
+//! After a database was put back from a copy: what narrows is replayed from the log, erased rows go,
+//! and the tenant is told (protocols.md 2.4, steps 3 and 5; step 4, leaf numbers, is any start's).
 //!
 //! What widens (activations, new keys, a lifted restriction) is counted and not replayed. Where an entry says
 //! that something changed but not into what (agreement, export recipient), the narrower state is taken: the

@@ -34,6 +34,7 @@ mod idempotency;
 mod import;
 mod isolation;
 mod lead_life;
+mod leaf_numbers;
 mod log_key;
 mod log_kit;
 mod log_lines;

@@ -26,9 +26,9 @@ async fn singles_share_a_block_and_larger_requests_get_an_aligned_one() {
 async fn a_raised_tree_issues_nothing_below_not_even_from_a_block_already_taken() {
     let (_, keys) = World::with_dataset().await;
     keys.allocate(LEADS, 1, 1).await.unwrap();
-    keys.raise_leaves(LEADS, 1, 5_000).await.unwrap();
+    keys.raise_past_rows([(LEADS, 1, 4_999)].into_iter()).await.unwrap();
     assert_eq!(keys.allocate(LEADS, 1, 1).await, Ok(5_120));
-    keys.raise_leaves(LEADS, 1, 100).await.unwrap();
+    keys.raise_past_rows([(LEADS, 1, 99)].into_iter()).await.unwrap();
     assert_eq!(keys.allocate(LEADS, 1, 1).await, Ok(5_121), "never lowered");
 }
 
@@ -45,7 +45,7 @@ async fn a_start_raises_every_tree_past_the_last_gap_of_its_cover() {
 #[tokio::test]
 async fn a_used_up_tree_is_refused_and_a_new_one_begins() {
     let (_, keys) = World::with_dataset().await;
-    keys.raise_leaves(LEADS, 1, (1 << 32) - 10).await.unwrap();
+    keys.raise_past_rows([(LEADS, 1, u32::MAX - 10)].into_iter()).await.unwrap();
     let full = KeyError::Blobs(BlobsError::Exhausted);
     assert_eq!(keys.allocate(LEADS, 1, 1).await, Err(full));
     assert_eq!(keys.allocate(LEADS, 1, u32::MAX).await, Err(full));

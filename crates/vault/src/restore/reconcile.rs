@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{DatasetNo, LabelFlag, Labels, LeafAddress, LeafRange};
+use leadvault_domain::{LabelFlag, Labels, LeafAddress, LeafRange};
 use leadvault_keys::Change;
 use leadvault_store::{
     BumpState, DatasetRow, DatasetState, DeleteLead, DeleteLeadRange, LeadRow, Outcome as Written,
@@ -43,13 +43,6 @@ pub(super) async fn run(
     let mut done = Reconciled::default();
     remove_datasets(cell, room, narrowed, &mut done).await?;
     walk_leads(cell, room, narrowed, &mut done).await?;
-    let (scope, ring) = (TenantScope(room.no), room.ring()?);
-    for no in ring.datasets().collect::<Vec<DatasetNo>>() {
-        let tree = ring.newest_tree(no);
-        if let Some(leaf) = cell.data().find_largest_leaf(scope, no, tree).await? {
-            room.keys()?.raise_leaves(no, tree, u64::from(leaf) + 1).await?;
-        }
-    }
     Ok(done)
 }
 
