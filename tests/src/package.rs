@@ -13,19 +13,7 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use crate::kit::{Caller, Tenant, Vault, run};
-
-/// Waits until an operation is over; its last state.
-pub fn ended(caller: &Caller, operation: &str) -> Value {
-    for _ in 0..3_000 {
-        let state = caller.get(&format!("/v1/operations/{operation}")).expect(200).body;
-        if state["state"] != "running" {
-            return state;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("{operation} does not end")
-}
+use crate::kit::{Caller, Tenant, Vault, attestation, run};
 
 /// Starts an export of everything; its operation.
 pub fn start(caller: &Caller, plain: bool, key: &str) -> String {
@@ -35,9 +23,8 @@ pub fn start(caller: &Caller, plain: bool, key: &str) -> String {
 
 /// Makes an export of everything; its id.
 pub fn export(caller: &Caller, plain: bool, key: &str) -> String {
-    let state = ended(caller, &start(caller, plain, key));
-    assert_eq!(state["state"], "done", "{state}");
-    state["result"]["id"].as_str().expect("an id").to_owned()
+    let made = caller.finished(&start(caller, plain, key));
+    made["id"].as_str().expect("an id").to_owned()
 }
 
 /// The bytes of an export.
@@ -152,9 +139,7 @@ pub fn read_csv(text: &str) -> Vec<Vec<String>> {
 /// Imports a CSV file with an attestation; the import as it came out.
 pub fn import(vault: &Vault, tenant: &Tenant, file: Vec<u8>) -> Value {
     let caller = vault.acting(tenant);
-    let open = json!({ "dataset": tenant.dataset, "attestation": { "source": "fair",
-        "legal_basis": "consent", "notice": { "given": true, "at": "2026-10-01" },
-        "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true } });
+    let open = json!({ "dataset": tenant.dataset, "attestation": attestation() });
     let id = caller.post("/v1/imports", &open).expect(201).text_of("id");
     let path = format!("/v1/imports/{id}/content");
     caller.send(reqwest::Method::PUT, &path, &[], Some(file)).expect(200).body

@@ -167,6 +167,10 @@ pub(crate) struct ImportArgs {
     /// File that holds the age identity, for an encrypted package.
     #[arg(long)]
     pub(crate) identity: Option<PathBuf>,
+    /// File that holds the log's verifier key: an export package must be signed by it. Without it a package must
+    /// be whole, by the key inside.
+    #[arg(long)]
+    pub(crate) vkey: Option<PathBuf>,
     /// Go on with an import that was cut off: its id. The file must be the same.
     #[arg(long)]
     pub(crate) resume: Option<String>,

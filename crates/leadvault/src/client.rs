@@ -9,9 +9,13 @@ use reqwest::blocking::{Body, Client as Http, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::exit::Stop;
+use crate::input;
 
 /// Longest wait for an answer that is not a stream.
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Places of a problem that are shown.
+const PLACES_MAX: usize = 10;
 
 /// A server and a key.
 pub(crate) struct Client {
@@ -60,24 +64,22 @@ impl Client {
     /// A client of `url` with the key in `key_file`.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn from_file(url: &str, key_file: &Path) -> anyhow::Result<Self> {
-        let key = std::fs::read_to_string(key_file)
-            .with_context(|| format!("cannot read the key file {}", key_file.display()))?;
-        Self::new(url, key.trim().to_owned().into())
+    /// 2 for a file that holds no key, and as [`Client::new`].
+    pub(crate) fn from_file(url: &str, key_file: &Path) -> Result<Self, Stop> {
+        Self::new(url, read_key(key_file)?)
     }
 
     /// A client of `url` with a key.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
-    pub(crate) fn new(url: &str, key: Sensitive<String>) -> anyhow::Result<Self> {
+    /// 2 for a URL that names no server of HTTP; or when TLS cannot be set up.
+    pub(crate) fn new(url: &str, key: Sensitive<String>) -> Result<Self, Stop> {
+        let base = base_url(url)?;
         let http = Http::builder()
             .timeout(None)
             .connect_timeout(std::time::Duration::from_secs(10))
             .build()
             .context("HTTP client")?;
-        let base = url.trim_end_matches('/').to_owned();
         Ok(Self { http, base, key, instruction: None, purpose: None })
     }
 
@@ -174,6 +176,35 @@ impl Client {
     }
 }
 
+/// A key in a file: one word, whatever blanks and line ends are around it.
+///
+/// # Errors
+/// 2 where it cannot be read or holds no key. The message never holds the contents.
+pub(crate) fn read_key(path: &Path) -> Result<Sensitive<String>, Stop> {
+    let text = input::text(path, input::SMALL_BYTES_MAX)?;
+    let mut words = text.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some(key), None) if key.bytes().all(|b| b.is_ascii_graphic()) => Ok(key.to_owned().into()),
+        _ => {
+            Err(Stop::Usage(anyhow::anyhow!("{}: not a key file: one key, alone", path.display())))
+        }
+    }
+}
+
+/// The URL of a server, without a slash at its end.
+///
+/// # Errors
+/// 2 for a URL that names no server of HTTP.
+pub(crate) fn base_url(url: &str) -> Result<String, Stop> {
+    let named = reqwest::Url::parse(url).ok().filter(|url| url.has_host());
+    match named.as_ref().map(reqwest::Url::scheme) {
+        Some("http" | "https") => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(Stop::Usage(anyhow::anyhow!(
+            "not the URL of a server; for example http://127.0.0.1:8620"
+        ))),
+    }
+}
+
 fn refused(response: Response) -> Refused {
     let status = response.status().as_u16();
     let body: Value = response.json().unwrap_or(Value::Null);
@@ -186,9 +217,14 @@ fn unreachable_server(error: reqwest::Error) -> anyhow::Error {
 }
 
 impl Refused {
-    /// As an error for people: what the server said no to.
+    /// As an error for people: what the server said no to, and where.
     pub(crate) fn stop(&self, what: &str) -> Stop {
-        let error = anyhow::anyhow!("{what}: the server answered {} {}", self.status, self.code);
+        let places = self.body["errors"].as_array().into_iter().flatten().filter_map(|error| {
+            Some(format!("; {} at {}", error["code"].as_str()?, error["pointer"].as_str()?))
+        });
+        let places: String = places.take(PLACES_MAX).collect();
+        let (status, code) = (self.status, &self.code);
+        let error = anyhow::anyhow!("{what}: the server answered {status} {code}{places}");
         if self.status >= 500 || self.status == 429 {
             Stop::Again(error)
         } else {

@@ -19,6 +19,15 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
+    /// What to say of it where a command is a step of another one.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::No => anyhow::anyhow!("the answer is no"),
+            Self::Usage(error) | Self::Again(error) => error,
+            Self::Refused { code, detail } => anyhow::anyhow!("{code}: {detail}"),
+        }
+    }
+
     /// The process's exit code.
     pub(crate) const fn code(&self) -> u8 {
         match self {

@@ -3,7 +3,6 @@
 //! The package goes to a file beside the wanted one, named after the export, and gets its name when it is whole
 //! and its digest is right. A command that was cut off finds that file when it is run again and goes on behind
 //! what is there; where the export can no longer be had, it starts another.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to people")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 use crate::cli::ExportArgs;
 use crate::client::{Client, Fetched};
 use crate::exit::{Done, Stop};
-use crate::output::print_json;
+use crate::output::{print_json, print_line};
 
 /// How often the export's state is asked for.
 const POLL: Duration = Duration::from_millis(200);
@@ -39,8 +38,7 @@ pub(crate) fn run(args: &ExportArgs) -> Done {
     if args.json {
         return print_json(&export);
     }
-    println!("{}", args.out.display());
-    Ok(())
+    print_line(format_args!("{}", args.out.display()))
 }
 
 /// Does all of it but for what stdout says; returns the export.
@@ -56,7 +54,7 @@ pub(crate) fn fetch(args: &ExportArgs) -> Result<Value, Stop> {
         None => made(&client, args)?,
     };
     let id = export["id"].as_str().unwrap_or_default();
-    eprintln!("export {id}: {} leads, {} bytes", export["leads"], export["bytes"]);
+    say!("export {id}: {} leads, {} bytes", export["leads"], export["bytes"]);
     download(&client, &export, &target)?;
     Ok(export)
 }
@@ -127,7 +125,7 @@ fn begun_before(client: &Client, target: &Target, plain: bool) -> Result<Option<
         match client.get(&format!("/v1/exports/{id}"))? {
             Ok(answer) if answer.body["encrypted"] == plain => {}
             Ok(answer) if answer.body["state"] == "ready" => {
-                eprintln!("going on with {id}");
+                say!("going on with {id}");
                 found = Some(answer.body);
             }
             Ok(_) => remove(&target.part(&id))?,
@@ -176,7 +174,7 @@ pub(crate) fn wait(client: &Client, operation: &str) -> Result<Value, Stop> {
             Some("failed") => {
                 bar.abandon();
                 let code = state.body["error"].as_str().unwrap_or("unknown").to_owned();
-                eprintln!("the export failed: {code}");
+                say!("the export failed: {code}");
                 return Err(failed(&code));
             }
             _ => {

@@ -1,19 +1,20 @@
 //! `leadvault import`: uploads a file or an export package, shows progress, goes on where it was cut off.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to people")]
 
 use std::fs::File;
-use std::io::{BufReader, Seek as _, SeekFrom};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use leadvault_vault::import::{MAGIC_BYTES, binary_kind};
 use serde_json::{Value, json};
 
 use crate::cli::ImportArgs;
 use crate::client::{Answered, Client, Refused};
 use crate::exit::{Done, Stop};
-use crate::output::print_json;
+use crate::input;
+use crate::output::{print_json, print_line};
 use crate::verify;
 
 /// Tries of one upload before the command gives up; each goes on from the server's `next_byte`.
@@ -28,24 +29,66 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let client = Client::from_file(&args.server.url, &args.server.key_file)?
         .under(args.instruction.clone(), args.purpose.clone());
-    let file = verify::leads_or_file(&args.file, args.identity.as_deref())?;
+    let file = verify::leads_or_file(&args.file, args.identity.as_deref(), args.vkey.as_deref())?;
+    refuse_binary(&file)?;
     let len = file.metadata().context("cannot read the file")?.len();
     let id = match &args.resume {
-        Some(id) => id.clone(),
+        Some(id) => {
+            resumable(&client, id, args, len)?;
+            id.clone()
+        }
         None => open(&client, args)?,
     };
-    eprintln!("import {id}");
+    say!("import {id}; where it is cut off, go on with: --resume {id}");
     let done = upload_from(&client, &id, &file, len).inspect_err(|stop| {
         if matches!(stop, Stop::Again(_)) {
-            eprintln!("go on with: --resume {id}");
+            say!("go on with: --resume {id}");
         }
     })?;
     report(&done.body, args.json)?;
     if done.body["rows"]["rejected"].as_u64().unwrap_or(0) > 0 {
-        eprintln!("rejected rows: GET /v1/imports/{id}/failures lists row, column and code");
+        say!("rejected rows: GET /v1/imports/{id}/failures lists row, column and code");
         return Err(Stop::No);
     }
     Ok(())
+}
+
+/// Says what a file is that holds no rows of text, before anything is sent.
+fn refuse_binary(mut file: &File) -> Done {
+    let mut start = Vec::new();
+    file.take(MAGIC_BYTES).read_to_end(&mut start).context("cannot read the file")?;
+    file.seek(SeekFrom::Start(0)).context("cannot read the file")?;
+    match binary_kind(&start) {
+        None => Ok(()),
+        Some(kind) => {
+            let what =
+                anyhow::anyhow!("this is a file of the kind {kind}; save it as CSV or JSON Lines");
+            Err(Stop::Usage(what))
+        }
+    }
+}
+
+/// Refuses to go on with an import of another dataset, or with a finished one of another file.
+fn resumable(client: &Client, id: &str, args: &ImportArgs, len: u64) -> Done {
+    let state = client
+        .get(&format!("/v1/imports/{id}"))?
+        .map_err(|refused| refused.stop("the import cannot be read"))?
+        .body;
+    let other = |what: String| Err(Stop::Usage(anyhow::anyhow!("--resume {id}: {what}")));
+    if state["dataset"].as_str() != Some(args.dataset.as_str()) {
+        return other("the import is of another dataset".to_owned());
+    }
+    let finished = matches!(state["state"].as_str(), Some("done" | "quarantined"));
+    match state["bytes"].as_u64() {
+        Some(bytes) if finished && bytes != len => {
+            other(format!("finished, with a file of {bytes} bytes; this one has {len}"))
+        }
+        _ if finished => {
+            say!("finished before; nothing is sent");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens an import; its id.
@@ -76,7 +119,7 @@ fn upload_from(client: &Client, id: &str, file: &File, len: u64) -> Result<Answe
     let mut last = None;
     for attempt in 0..TRIES_MAX {
         if attempt > 0 {
-            eprintln!("cut off; going on from where the server is");
+            say!("cut off; going on from where the server is");
             std::thread::sleep(Duration::from_secs(1 << (attempt - 1)));
         }
         match upload_rest(client, id, file, len) {
@@ -124,11 +167,11 @@ fn upload_rest(client: &Client, id: &str, file: &File, len: u64) -> Result<Answe
 
 fn explain(refused: &Refused) -> Stop {
     if refused.code == "mapping_needed" {
-        eprintln!(
+        say!(
             "some columns must be named; give --mapping FILE.json, for example {{\"3\":\"company\"}}:"
         );
         for question in refused.body["questions"].as_array().into_iter().flatten() {
-            eprintln!("  column {}: one of {}", question["column"], question["choices"]);
+            say!("  column {}: one of {}", question["column"], question["choices"]);
         }
     }
     refused.stop("the import")
@@ -136,7 +179,7 @@ fn explain(refused: &Refused) -> Stop {
 
 fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
     if import["state"] == "quarantined" {
-        eprintln!(
+        say!(
             "no attestation was given: the leads are stored, not searchable, and go after 14 days"
         );
     }
@@ -144,7 +187,7 @@ fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
         return print_json(import);
     }
     let rows = &import["rows"];
-    println!(
+    print_line(format_args!(
         "{}: {} read, {} stored, {} updated, {} skipped, {} rejected",
         import["state"].as_str().unwrap_or("?"),
         rows["read"],
@@ -152,14 +195,17 @@ fn report(import: &Value, as_json: bool) -> Result<(), Stop> {
         rows["updated"],
         rows["skipped"],
         rows["rejected"]
-    );
-    Ok(())
+    ))
 }
 
-fn read_json(path: &Path) -> anyhow::Result<Value> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+fn read_json(path: &Path) -> Result<Value, Stop> {
+    let text = input::text(path, input::DOCUMENT_BYTES_MAX)?;
+    // Where it is wrong, not what stands there.
+    serde_json::from_str(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let name = path.display();
+        Stop::Usage(anyhow::anyhow!("{name} is not JSON: line {line}, column {column}"))
+    })
 }
 
 /// A bar on stderr with rate and remaining time; nothing where that is no terminal.

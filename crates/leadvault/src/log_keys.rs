@@ -59,7 +59,6 @@ pub(crate) async fn open(
 ///
 /// # Errors
 /// 2 while the service runs; 3 as `serve`; 4 where it could not finish: run again, it goes on.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 pub(crate) fn rotate(config: &Path) -> Done {
     let config = Config::read(config)?;
     let _alone = DataLock::exclusive(&config.data)?;
@@ -70,7 +69,7 @@ pub(crate) fn rotate(config: &Path) -> Done {
         .context("runtime")
         .map_err(Stop::Again)?;
     let key = runtime.block_on(rotated(&config))?;
-    eprintln!("the key before signs beside it for 30 days; publish the new verifier keys");
+    say!("the key before signs beside it for 30 days; publish the new verifier keys");
     print_json(&json!({ "ok": true, "key": key }))
 }
 

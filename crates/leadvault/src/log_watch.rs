@@ -16,7 +16,6 @@ use crate::verify;
 /// # Errors
 /// 1 when the log does not verify or is not a continuation of what was kept; 2 for a wrong key or an
 /// unreadable file; 4 when the server is gone and it was to be asked once.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
 pub(crate) fn run(
     server: &ServerArgs,
     vkey: &Path,
@@ -27,8 +26,8 @@ pub(crate) fn run(
     let source = format!("{}/v1/log", server.url.trim_end_matches('/'));
     loop {
         match look(&source, server, vkey, state) {
-            Ok(size) => eprintln!("kept size {size}"),
-            Err(Stop::Again(error)) if !once => eprintln!("{error:#}; asking again"),
+            Ok(size) => say!("kept size {size}"),
+            Err(Stop::Again(error)) if !once => say!("{error:#}; asking again"),
             Err(stop) => return Err(stop),
         }
         if once {

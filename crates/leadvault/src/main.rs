@@ -3,7 +3,8 @@
 //! Each command is a file. stdout carries the result, stderr speaks to people, and the exit code is one
 //! of surfaces.md 1.
 
-mod secret_file;
+#[macro_use]
+mod output;
 
 mod cli;
 mod client;
@@ -16,10 +17,11 @@ mod exit;
 mod export_cmd;
 mod import_cmd;
 mod init;
+mod input;
 mod log_keys;
 mod log_watch;
-mod output;
 mod restore_cmd;
+mod secret_file;
 mod serve;
 mod verify;
 
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         if tracing::dispatcher::has_been_set() {
             tracing::error!(place, "bug");
         } else {
-            say(&format!("a bug, at {place}"));
+            say!("a bug, at {place}");
         }
     }));
     let cli = match Cli::try_parse() {
@@ -93,14 +95,8 @@ fn run(command: &Command) -> Done {
 fn explain(stop: &Stop) {
     match stop {
         Stop::No => {}
-        Stop::Usage(error) => say(&format!("error: {error:#}")),
-        Stop::Again(error) => say(&format!("could not finish, run it again: {error:#}")),
-        Stop::Refused { code, detail } => say(&format!("refuses to start: {code}: {detail}")),
+        Stop::Usage(error) => say!("error: {error:#}"),
+        Stop::Again(error) => say!("could not finish, run it again: {error:#}"),
+        Stop::Refused { code, detail } => say!("refuses to start: {code}: {detail}"),
     }
-}
-
-/// A line for people. Where nobody can read it, the exit code still tells.
-fn say(line: &str) {
-    use std::io::Write as _;
-    let _unread = writeln!(std::io::stderr(), "{line}");
 }

@@ -69,35 +69,35 @@ pub(crate) fn run(config: &Path, from: &Path) -> Done {
 async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
     let incoming = config.data.join(INCOMING);
     let reached = serve::fail_point();
-    say("1/4 copying the data store of the backup");
+    say!("1/4 copying the data store of the backup");
     remove_database(&incoming)?;
     copy_database(backup, &incoming)?;
     reached("restore.copied");
-    say("2/4 checking the copy");
+    say!("2/4 checking the copy");
     if let Err(stop) = check(&incoming).await {
         remove_database(&incoming)?;
         return Err(stop);
     }
     let backup_id = digest(&incoming)?;
     reached("restore.checked");
-    say("3/4 putting it in the place of the present one");
+    say!("3/4 putting it in the place of the present one");
     let before = kept_as(&config.data);
     set_aside(present, &before).await?;
     reached("restore.set_aside");
     rename(&incoming, present)?;
     reached("restore.replaced");
-    say("4/4 bringing the logs up, replaying what narrows, removing what is erased");
+    say!("4/4 bringing the logs up, replaying what narrows, removing what is erased");
     match bring_up(config, &backup_id).await {
         Ok(tenants) => {
             reached("restore.brought_up");
             print_json(&Report { ok: true, backup_id, tenants, set_aside: before.clone() })?;
-            say(&format!("done; the database of before is {}", before.display()));
+            say!("done; the database of before is {}", before.display());
             Ok(())
         }
         Err(stop @ Stop::Refused { .. }) if before.exists() => {
             remove_database(present)?;
             rename(&before, present)?;
-            say("refused; the database of before is back in its place");
+            say!("refused; the database of before is back in its place");
             Err(stop)
         }
         Err(stop) => Err(stop),
@@ -250,9 +250,4 @@ fn digest(path: &Path) -> Result<String, Stop> {
 
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
-fn say(line: &str) {
-    eprintln!("{line}");
 }

@@ -10,7 +10,7 @@ use leadvault_api::ApiSettings;
 use leadvault_crypto::SystemEntropy;
 use leadvault_domain::{Clock, Entropy};
 use leadvault_keys::{
-    FailPoint, KeyServices, RootError, RootKey, Slot, SlotError, restore_from_mirror,
+    FailPoint, KeyError, KeyServices, RootError, RootKey, Slot, SlotError, restore_from_mirror,
 };
 use leadvault_kms::{DirMirror, FileRoot, FileSlots};
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
@@ -98,6 +98,11 @@ async fn serve(config: &Config) -> Done {
     Ok(())
 }
 
+/// Whether a file with this mode can be used by users who are neither its owner nor of its group.
+pub(crate) const fn others_may_read(mode: u32) -> bool {
+    mode & 0o007 != 0
+}
+
 /// TLS 1.3 and nothing older.
 pub(crate) fn tls_config(
     cert: &Path,
@@ -114,9 +119,9 @@ pub(crate) fn tls_config(
         if holds { Ok(()) } else { Err(Stop::Usage(anyhow::anyhow!(says))) }
     };
     holds(!certs.is_empty(), "tls.cert_file: holds no certificate")?;
+    // A group may: certificates are renewed by another user than the server's, into a group they share.
     let mode = std::fs::metadata(key).context("tls.key_file")?.permissions().mode();
-    // The three bits of others are the lowest.
-    holds(mode.trailing_zeros() >= 3, "tls.key_file: others may read it; chmod o-rwx")?;
+    holds(!others_may_read(mode), "tls.key_file: others may read it; chmod o-rwx")?;
     let key = PrivateKeyDer::from_pem_file(key).context("tls.key_file")?;
     let mut config =
         rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
@@ -278,8 +283,7 @@ pub(crate) fn start_tracing() {
 /// Rebuilds the key store of every tenant, and the key that signs the logs, from the mirror.
 ///
 /// # Errors
-/// 2 without a mirror, 4 where a tenant has no set that opens.
-#[expect(clippy::print_stderr, reason = "stderr speaks to people")]
+/// 2 without a mirror, or where it holds no set of a tenant that its slot opens; 4 where keys or store fail.
 pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
     let mut config = Config::read(config)?;
     let _alone = DataLock::exclusive(&config.data)?;
@@ -302,8 +306,10 @@ pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
         let tenants = slot.list().await.context("slots").map_err(Stop::Again)?;
         for tenant in tenants {
             let epoch = restore_from_mirror(&services, tenant).await;
-            let epoch = epoch.with_context(|| tenant.to_string()).map_err(Stop::Again)?;
-            eprintln!("{tenant}: epoch {epoch}");
+            let no_set = matches!(epoch, Err(KeyError::NoMirrorSet(_)));
+            let stop = if no_set { Stop::Usage } else { Stop::Again };
+            let epoch = epoch.with_context(|| tenant.to_string()).map_err(stop)?;
+            say!("{tenant}: epoch {epoch}");
         }
         log_keys::restore(mirror, &key_store).await
     })

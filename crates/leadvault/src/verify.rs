@@ -8,13 +8,15 @@ mod receipt_file;
 use std::path::Path;
 
 use anyhow::Context as _;
+use leadvault_domain::Sensitive;
 use leadvault_ledger::{DirSource, LogSource, Since, SourceError, verify_log};
 use reqwest::StatusCode;
 use reqwest::blocking::Client as Http;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
+use crate::client::{base_url, read_key};
 use crate::exit::{Done, Stop};
+use crate::input::{self, SMALL_BYTES_MAX};
 use crate::output::print_json;
 
 pub(crate) use export_package::run as export;
@@ -71,8 +73,9 @@ pub(crate) fn log_at(
     since: Option<&Path>,
     key_file: Option<&Path>,
 ) -> Result<String, Stop> {
-    let vkey = read_text(vkey)?;
-    let since = since.map(read_text).transpose()?.map(|text| Since::from_text(&text));
+    let vkey = input::text(vkey, SMALL_BYTES_MAX)?;
+    let since = since.map(|path| input::text(path, SMALL_BYTES_MAX)).transpose()?;
+    let since = since.map(|text| Since::from_text(&text));
     let files: Box<dyn LogSource> =
         if source.starts_with("http://") || source.starts_with("https://") {
             let log = HttpLog::new(source, key_file)?;
@@ -121,17 +124,11 @@ fn anyhow_ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), St
     if holds { Ok(()) } else { Err(Stop::Usage(anyhow::anyhow!(message()))) }
 }
 
-/// A text file the user named.
-pub(crate) fn read_text(path: &Path) -> Result<String, Stop> {
-    let text = std::fs::read_to_string(path);
-    text.with_context(|| format!("cannot read {}", path.display())).map_err(Stop::Usage)
-}
-
 /// The files of a log behind `/v1/log`.
 struct HttpLog {
     http: Http,
     base: String,
-    key: Option<Zeroizing<String>>,
+    key: Option<Sensitive<String>>,
 }
 
 impl HttpLog {
@@ -140,15 +137,14 @@ impl HttpLog {
             .timeout(std::time::Duration::from_secs(60))
             .build()
             .context("HTTP client")?;
-        let key = key_file.map(read_text).transpose()?;
-        let key = key.map(|k| Zeroizing::new(k.trim().to_owned()));
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key })
+        let key = key_file.map(read_key).transpose()?;
+        Ok(Self { http, base: base_url(base)?, key })
     }
 
     fn ask(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
         let mut request = self.http.get(format!("{}/{path}", self.base));
         if let Some(key) = &self.key {
-            request = request.bearer_auth(key.as_str());
+            request = request.bearer_auth(key.expose());
         }
         request.send()
     }
@@ -161,6 +157,10 @@ impl HttpLog {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Stop::Usage(anyhow::anyhow!("the server refuses the key; see --key-file")))
             }
+            // A log has a checkpoint from its first entry on; what has none is something else.
+            StatusCode::NOT_FOUND => Err(Stop::Usage(anyhow::anyhow!(
+                "there is no log; the URL is the prefix, for example https://host/v1/log"
+            ))),
             _ => Ok(()),
         }
     }

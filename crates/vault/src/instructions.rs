@@ -308,7 +308,18 @@ async fn activate_once(
     if draft.status != InstructionStatus::Draft {
         return Err(Fault::StateConflict.into());
     }
-    cell.require_state(room, call, row_of(draft), operation, on).await?;
+    // A prohibition that is in force ends with the version that supersedes it, whatever that one says.
+    let prohibits = |i: &&&Instruction| {
+        i.effect == Effect::Prohibit
+            && i.version != version
+            && i.status != InstructionStatus::Draft
+            && !control::is_final(i.status)
+    };
+    let row = match versions.iter().find(prohibits) {
+        Some(_) => StateOperation::Widen,
+        None => row_of(draft),
+    };
+    cell.require_state(room, call, row, operation, on).await?;
     let asserted = Some(control.read_generations());
     let mut active = (*draft).clone();
     let entry = cell.administrative(call, operation, on);

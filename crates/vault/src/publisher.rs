@@ -1,8 +1,9 @@
 //! The publisher: behind the commit, writes entry bundles, hash tiles and signed checkpoints as immutable
-//! files (protocols.md 2.3). At most one checkpoint a second and log; never in the acknowledging path.
+//! files (protocols.md 2.3). About one checkpoint a second and log, and one at once for a receipt that carries
+//! its checkpoint; never in the acknowledging path of anything else.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use leadvault_domain::TenantNo;
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, watch};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 
-/// The shortest time between two checkpoints of a log.
+/// The time between two checkpoints of a log that nobody waits for.
 const INTERVAL: Duration = Duration::from_millis(900);
 /// How long a caller waits for its entry to be published before it is told to come back.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ const ENTRIES_MAX: u64 = 4_096;
 /// What is published of each log.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    tails: Mutex<HashMap<TenantNo, Tail>>,
+    tails: std::sync::Mutex<HashMap<TenantNo, Arc<Mutex<Tail>>>>,
     /// Logs whose file `vkey` says the present keys.
     vkeys: Mutex<HashSet<TenantNo>>,
     sizes: watch::Sender<HashMap<TenantNo, u64>>,
@@ -32,17 +33,28 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new() -> Self {
-        let (tails, vkeys) = (Mutex::default(), Mutex::default());
+        let (tails, vkeys) = (std::sync::Mutex::default(), Mutex::default());
         Self { tails, vkeys, sizes: watch::channel(HashMap::new()).0 }
     }
 
     /// Sets where a log stands in its files, when the cell starts.
     pub(crate) async fn begin(&self, log: TenantNo, tail: Tail) {
         let size = tail.frontier().size();
-        self.tails.lock().await.insert(log, tail);
+        *self.tail(log).lock().await = tail;
         self.sizes.send_modify(|sizes| {
             sizes.insert(log, size);
         });
+    }
+
+    /// Where a log stands. Held while it is published: logs do not wait for each other.
+    fn tail(&self, log: TenantNo) -> Arc<Mutex<Tail>> {
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tails.entry(log).or_default())
+    }
+
+    /// Whether the checkpoint of a log covers `index`.
+    fn has(&self, log: TenantNo, index: u64) -> bool {
+        self.sizes.borrow().get(&log).is_some_and(|size| *size > index)
     }
 
     /// Waits until the checkpoint of a log covers `index`.
@@ -57,6 +69,18 @@ impl Publisher {
             _ => Err(Fault::NotReady),
         }
     }
+}
+
+/// Publishes a log now, unless its checkpoint covers `index` already: for receipts, whose caller waits for it.
+/// Callers that wait at the same time share one checkpoint.
+///
+/// # Errors
+/// [`Fault::NotReady`] when it cannot be published within five seconds.
+pub(crate) async fn cover(cell: &Cell, log: TenantNo, index: u64) -> Result<(), Fault> {
+    if let Err(refusal) = publish_unless(cell, log, Some(index)).await {
+        tracing::error!(log = log.0, fault = %refusal.fault, "publishing failed");
+    }
+    cell.publisher().covers(log, index).await
 }
 
 /// Publishes for as long as the cell lives.
@@ -78,12 +102,19 @@ pub(crate) async fn run(cell: Arc<Cell>) {
 /// # Errors
 /// What store and files say; whatever was written stays, and is written again equal.
 pub(crate) async fn publish(cell: &Cell, log: TenantNo) -> Result<(), Refusal> {
+    publish_unless(cell, log, None).await
+}
+
+async fn publish_unless(cell: &Cell, log: TenantNo, covered: Option<u64>) -> Result<(), Refusal> {
     let publisher = cell.publisher();
-    let mut tails = publisher.tails.lock().await;
-    let mut tail = tails.remove(&log).unwrap_or_default();
+    let tail = publisher.tail(log);
+    let mut tail = tail.lock().await;
+    // Somebody else's checkpoint may have come while this call waited.
+    if covered.is_some_and(|index| publisher.has(log, index)) {
+        return Ok(());
+    }
     let outcome = advance(cell, log, &mut tail).await;
     let size = tail.frontier().size();
-    tails.insert(log, tail);
     if matches!(outcome, Ok(true)) {
         publisher.sizes.send_modify(|sizes| {
             sizes.insert(log, size);
@@ -148,10 +179,11 @@ pub(crate) async fn sign_again(cell: &Cell, log: TenantNo) -> Result<(), Refusal
     let publisher = cell.publisher();
     publisher.vkeys.lock().await.remove(&log);
     write_vkey(cell, log).await?;
-    let tails = publisher.tails.lock().await;
-    let Some(tail) = tails.get(&log).filter(|tail| tail.frontier().size() > 0) else {
+    let tail = publisher.tail(log);
+    let tail = tail.lock().await;
+    if tail.frontier().size() == 0 {
         return Ok(());
-    };
+    }
     let origin = cell.origin(log)?;
     let text = tail.checkpoint(&origin).to_string();
     let note = cell.parts().log_keys.sign_note(&origin, &text, cell.clock().now());

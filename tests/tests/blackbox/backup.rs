@@ -26,14 +26,7 @@ fn shred(vault: &Vault, tenant: &Tenant, dataset: &str) {
     let body = json!({ "confirm": dataset });
     let begun = vault.plain(tenant).try_post(&path, &body, "shred").expect("an answer").expect(202);
     let operation = begun.location.expect("an operation to follow");
-    loop {
-        let found = vault.plain(tenant).get(&operation).expect(200);
-        match found.text_of("state").as_str() {
-            "done" => return,
-            "failed" => panic!("{}", found.text),
-            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
-        }
-    }
+    vault.plain(tenant).finished(&operation);
 }
 
 /// The dataset and its leads are gone, and nothing speaks of them.
@@ -141,6 +134,9 @@ fn what_was_narrowed_since_the_copy_stays_narrow() {
     assert_eq!(of(&ban), "active", "a prohibition narrows");
     let kinds = plain.get("/v1/notices").expect(200).text;
     assert!(kinds.contains("\"restored\""), "{kinds}");
+    // Ending a prohibition widens: not before the tenant is active again.
+    let reactivate = format!("/v1/tenants/{}/reactivate", tenant.id);
+    vault.operator().post(&reactivate, &json!({})).expect(200);
     status(&vault, &ban, "revoke", &json!({}));
     let acting = vault.acting(&tenant);
     let read = |lead: &str| acting.get(&format!("/v1/leads/{lead}?fields=email"));

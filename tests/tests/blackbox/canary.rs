@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, channel};
 
 use leadvault_tests::corpus;
-use leadvault_tests::kit::{Answer, Caller, Tenant, Vault};
+use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, attestation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -136,9 +136,7 @@ impl Watched {
     }
 
     fn open_import(&self, dataset: &str) -> String {
-        let attestation = json!({ "source": "fair", "legal_basis": "consent",
-            "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-            "no_minors": true, "no_special_category": true });
+        let attestation = attestation();
         let body = json!({ "dataset": dataset, "attestation": attestation });
         self.caller().post("/v1/imports", &body).expect(201).text_of("id")
     }
@@ -200,19 +198,10 @@ fn no_value_of_a_lead_lies_anywhere_in_clear() {
     // An export that is made and fetched: outside it is the tenant's, inside it is sealed.
     let begun = watched.export("whole").expect(202);
     let plain = watched.vault.plain(&watched.tenant);
-    let operation = format!("/v1/operations/{}", begun.text_of("operation"));
-    for n in 0.. {
-        let now = plain.get(&operation).expect(200);
-        if now.body["state"] == "done" {
-            let at = now.text.find("exp_").expect("an export");
-            let export: String = now.text.chars().skip(at).take(30).collect();
-            let package = plain.get(&format!("/v1/exports/{export}/content")).expect(200);
-            assert!(package.text.contains("leads-0001.csv"), "a plain package");
-            break;
-        }
-        assert!(n < 1_200 && now.body["state"] == "running", "{}", now.text);
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let made = plain.finished(&begun.text_of("operation"));
+    let export = made["id"].as_str().expect("an id");
+    let package = plain.get(&format!("/v1/exports/{export}/content")).expect(200);
+    assert!(package.text.contains("leads-0001.csv"), "a plain package");
     watched.look("an export");
     let plain = watched.vault.plain(&watched.tenant);
     let path = format!("/v1/datasets/{}/shred", watched.tenant.dataset);

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use leadvault_tests::kit::{Answer, Caller, Vault, run};
+use leadvault_tests::kit::{Answer, Caller, Vault, attestation, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -312,9 +312,7 @@ fn the_feed_tells_the_leads_of_an_import_one_by_one_and_pages_through_them() {
     let vault = Vault::start();
     let tenant = vault.tenant();
     let caller = vault.acting(&tenant);
-    let attestation = json!({ "source": "fair", "legal_basis": "consent",
-        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-        "no_minors": true, "no_special_category": true });
+    let attestation = attestation();
     let draft = json!({ "dataset": tenant.dataset, "format": "csv", "mapping": null,
         "duplicates": { "by": ["email"], "action": "skip" }, "default_region": null,
         "attestation": attestation });

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use leadvault_tests::kit::{Vault, binary, files, run, until};
+use leadvault_tests::kit::{Vault, attestation, binary, files, run, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -284,9 +284,7 @@ fn an_import_keeps_every_cell_and_lists_what_it_refuses_without_a_value() {
                 Ada,ada@example.com,(415) 555-2671,1980-01-02,\"=38, or so\"\r\n\
                 Kid,kid@example.com,,2015-06-01,30\r\n\
                 Grace,grace@example.com,,1975-03-04,\r\n";
-    let open = json!({ "dataset": tenant.dataset, "attestation": { "source": "fair",
-        "legal_basis": "consent", "notice": { "given": true, "at": "2026-10-01" },
-        "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true } });
+    let open = json!({ "dataset": tenant.dataset, "attestation": attestation() });
     let import = caller.post("/v1/imports", &open).expect(201).text_of("id");
     let put = reqwest::Method::PUT;
     let path = format!("/v1/imports/{import}/content");

@@ -79,7 +79,7 @@ fn an_export_of_one_dataset_holds_its_leads_alone_and_verifies() {
     let lead = vault.acting(&tenant).post("/v1/leads", &lead).expect(201).text_of("id");
     let body = json!({ "dataset": second, "plain": true });
     let begun = caller.try_post("/v1/exports", &body, "second").expect("an answer").expect(202);
-    let state = package::ended(&caller, &begun.text_of("operation"));
+    let state = caller.ended(&begun.text_of("operation"));
     let id = state["result"]["id"].as_str().expect("an id");
     let bytes = package::download(&caller, id);
     let leads = Package::open(&bytes).leads();

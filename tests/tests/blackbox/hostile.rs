@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::TcpStream;
 
 use leadvault_tests::fault::{Raw, resident_bytes, statuses};
-use leadvault_tests::kit::{Caller, Tenant, Vault, until};
+use leadvault_tests::kit::{Caller, Tenant, Vault, attestation, until};
 use reqwest::Method;
 use serde_json::json;
 
@@ -311,9 +311,7 @@ fn slow_heads_and_many_connections_do_not_keep_others_out() {
 #[test]
 fn an_upload_that_is_cut_off_leaves_an_import_that_goes_on() {
     let (vault, tenant, lead) = start();
-    let open = json!({ "dataset": tenant.dataset, "attestation": { "source": "fair",
-        "legal_basis": "consent", "notice": { "given": true, "at": "2026-10-01" },
-        "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true } });
+    let open = json!({ "dataset": tenant.dataset, "attestation": attestation() });
     let import = vault.acting(&tenant).post("/v1/imports", &open).expect(201).text_of("id");
     let mut file = String::from("email,first_name\r\n");
     for n in 0..2_000 {

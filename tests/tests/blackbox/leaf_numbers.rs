@@ -1,7 +1,7 @@
 //! A key store that is older than the rows issues no leaf again (protocols.md 1.4): neither rebuilt from a
 //! mirror, nor put back from a copy of the same epoch. A leaf that two things share dies with the first.
 
-use leadvault_tests::kit::{Tenant, Vault, copy_database, instruction, run, until};
+use leadvault_tests::kit::{Tenant, Vault, copy_database, instruction, run};
 use serde_json::json;
 
 /// An export that is spoilt afterwards: its leaves are punctured.
@@ -11,11 +11,7 @@ fn spoilt_export(vault: &Vault, tenant: &Tenant) {
     let body = json!({ "dataset": null, "plain": true });
     let begun = plain.try_post("/v1/exports", &body, "x").expect("an answer").expect(202);
     let place = begun.location.expect("an operation");
-    until("the export is ready", || {
-        let state = plain.get(&place).expect(200).text_of("state");
-        assert_ne!(state, "failed");
-        (state == "done").then_some(())
-    });
+    plain.finished(&place);
     let path = format!("/v1/leads/{lead}/erase");
     plain.try_post(&path, &json!({}), "e").expect("an answer").expect(200);
 }

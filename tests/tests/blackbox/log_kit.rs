@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use leadvault_tests::kit::{Tenant, Vault, copy_database, copy_dir, run};
+use leadvault_tests::kit::{Tenant, Vault, copy_database, copy_dir, run, until};
 use serde_json::Value;
 
 /// Copies parts of the data directory of a stopped vault, or puts such copies back.
@@ -35,13 +35,10 @@ pub(crate) fn verified(vault: &Vault, tenant: &Tenant, kept: &str) -> (Option<i3
 pub(crate) fn published(vault: &Vault, tenant: &Tenant) -> String {
     let caller = vault.plain(tenant);
     let size = caller.get("/v1/log/entries?from=0").expect(200).text.lines().count();
-    loop {
+    until("a checkpoint covers the log", || {
         // Before the first checkpoint there is none to get.
         let answer = caller.get("/v1/log/checkpoint");
         let covers = answer.text.lines().nth(1).and_then(|n| n.parse::<usize>().ok());
-        if answer.status == 200 && covers.is_some_and(|n| n >= size) {
-            return answer.text;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+        (answer.status == 200 && covers.is_some_and(|n| n >= size)).then_some(answer.text)
+    })
 }

@@ -1,6 +1,6 @@
 //! What stands in the log and how often: repeated denials, and who made a tenant.
 
-use leadvault_tests::kit::Vault;
+use leadvault_tests::kit::{Vault, until};
 use serde_json::{Value, json};
 
 #[test]
@@ -35,13 +35,10 @@ fn identical_denials_within_a_second_are_one_entry_with_a_count() {
         denials.map(|e| e["count"].as_u64().unwrap_or(1)).sum()
     };
     // The last count is written when its second is over.
-    let all = loop {
+    let all = until("every denial is counted", || {
         let all = entries();
-        if sum(&all) >= CALLS as u64 {
-            break all;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
+        (sum(&all) >= CALLS as u64).then_some(all)
+    });
     assert_eq!(sum(&all), CALLS as u64, "every denial is counted once");
     let denials = all[before..].iter().filter(|e| e["decision"]["code"] != "ALLOW").count();
     assert!(denials < CALLS, "{denials} entries for {CALLS} denials");

@@ -1,9 +1,7 @@
 //! Shreds and undone imports over HTTP: gone at once, removed behind the call, certified once; and SIGKILL at
 //! every step between.
 
-use std::time::Duration;
-
-use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, run};
+use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, attestation, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,11 +27,7 @@ fn import(vault: &Vault, tenant: &Tenant, tag: &str) -> String {
     let caller = vault.acting(tenant);
     let new = json!({
         "dataset": tenant.dataset, "format": "csv",
-        "attestation": {
-            "source": "fair", "legal_basis": "consent", "no_minors": true,
-            "notice": { "given": true, "at": "2026-10-01" },
-            "jurisdictions": ["US-CA"], "no_special_category": true,
-        },
+        "attestation": attestation(),
     });
     let id = caller.post("/v1/imports", &new).expect(201).text_of("id");
     let mut file = String::from("Email,First Name,Last Name\n");
@@ -45,18 +39,6 @@ fn import(vault: &Vault, tenant: &Tenant, tag: &str) -> String {
     let done = caller.send(Method::PUT, &path, &csv, Some(file.into_bytes())).expect(200);
     assert_eq!(done.body["rows"]["stored"], ROWS, "{}", done.text);
     id
-}
-
-/// Waits until an operation is over.
-fn settled(caller: &Caller, operation: &str) -> Value {
-    for _ in 0..600 {
-        let answer = caller.get(&format!("/v1/operations/{operation}")).expect(200);
-        if answer.body["state"] != "running" {
-            return answer.body;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the operation did not end");
 }
 
 /// The operation that the last entry of a kind names.
@@ -136,7 +118,7 @@ fn a_shredded_dataset_is_gone_at_once_and_certified_to_its_last_row() {
     }
     assert_eq!(listed(&caller), std::slice::from_ref(&kept));
     assert!(!caller.get("/v1/datasets").expect(200).text.contains(&tenant.dataset));
-    let done = settled(&vault.plain(&tenant), &operation);
+    let done = vault.plain(&tenant).ended(&operation);
     assert_eq!(done["progress"], json!({ "done": ROWS, "total": ROWS }));
     assert_certified(&vault, &tenant, &done, ROWS);
     caller.get(&format!("/v1/leads/{kept}?fields=email")).expect(200);
@@ -161,12 +143,12 @@ fn a_kill_at_any_step_of_a_datasets_shred_is_finished_and_certified_once() {
         let caller = vault.acting(&tenant);
         assert_eq!(listed(&caller), std::slice::from_ref(&alive), "{step}");
         let operation = operation_in_log(&vault.plain(&tenant), "dataset.shred");
-        let done = settled(&vault.plain(&tenant), &operation);
+        let done = vault.plain(&tenant).ended(&operation);
         assert_certified(&vault, &tenant, &done, ROWS);
         // Another start certifies nothing again.
         vault.kill();
         vault.up();
-        let again = settled(&vault.plain(&tenant), &operation);
+        let again = vault.plain(&tenant).ended(&operation);
         assert_eq!(again["result"], done["result"], "{step}");
         let read = vault.acting(&tenant).get(&format!("/v1/leads/{alive}?fields=email"));
         assert_eq!(read.expect(200).body["fields"]["email"], "grace@example.com", "{step}");
@@ -183,14 +165,14 @@ fn a_shredded_tenant_keeps_its_log_and_its_certificate_and_nothing_else() {
     assert!(slot.exists(), "the control: there is a slot");
     let begun = shred_tenant(&vault, &gone).expect("an answer").expect(202);
     assert_eq!(vault.acting(&gone).get("/v1/leads").status, 423);
-    let done = settled(&vault.plain(&gone), &begun.text_of("operation"));
+    let done = vault.plain(&gone).ended(&begun.text_of("operation"));
     assert_certified(&vault, &gone, &done, ROWS);
     vault.acting(&kept).get(&format!("/v1/leads/{alive}?fields=email")).expect(200);
     vault.kill();
     vault.up();
     let log = vault.plain(&gone).get("/v1/log/entries?from=0").expect(200).text;
     assert!(log.contains("\"tenant.shred\"") && log.contains("\"key.destroy\""));
-    let again = settled(&vault.plain(&gone), &begun.text_of("operation"));
+    let again = vault.plain(&gone).ended(&begun.text_of("operation"));
     assert_eq!(again["result"], done["result"]);
 }
 
@@ -208,7 +190,7 @@ fn a_kill_at_any_step_of_a_tenants_shred_is_finished_and_certified_once() {
         vault.wait_dead();
         vault.up();
         let operation = operation_in_log(&vault.plain(&gone), "tenant.shred");
-        let done = settled(&vault.plain(&gone), &operation);
+        let done = vault.plain(&gone).ended(&operation);
         assert_certified(&vault, &gone, &done, ROWS);
         let log = vault.plain(&gone).get("/v1/log/entries?from=0").expect(200).text;
         assert_eq!(log.matches("\"key.destroy\"").count(), 1, "{step}");
@@ -228,7 +210,7 @@ fn an_undone_import_is_gone_at_once_and_removed_to_its_last_row() {
     let first = import(&vault, &tenant, "ada");
     let begun = undo(&vault, &first).expect("an answer").expect(202);
     assert_eq!(listed(&vault.acting(&tenant)), std::slice::from_ref(&alive));
-    let done = settled(&vault.plain(&tenant), &begun.text_of("operation"));
+    let done = vault.plain(&tenant).ended(&begun.text_of("operation"));
     assert_eq!(done["progress"], json!({ "done": ROWS, "total": ROWS }));
     assert_eq!(
         vault.acting(&tenant).get(&format!("/v1/imports/{first}")).text_of("state"),
@@ -244,7 +226,7 @@ fn an_undone_import_is_gone_at_once_and_removed_to_its_last_row() {
         vault.up();
         assert_eq!(listed(&vault.acting(&tenant)), std::slice::from_ref(&alive), "{step}");
         let operation = operation_in_log(&vault.plain(&tenant), "erase.requested");
-        let done = settled(&vault.plain(&tenant), &operation);
+        let done = vault.plain(&tenant).ended(&operation);
         assert_eq!(done["state"], "done", "{step}: {done}");
     }
 }

@@ -211,3 +211,36 @@ fn a_suspended_key_stops_what_opens_and_no_other_tenant() {
     // The erasure that waited for the key is complete, now that it is back.
     world.acting().get(&format!("/v1/leads/{}?fields=email", world.other_lead)).expect(404);
 }
+
+/// Only what narrows is allowed then, and the end of a prohibition does not (decisions.md 4).
+#[test]
+fn a_restricted_tenant_ends_permits_and_no_prohibition() {
+    let vault = Vault::start();
+    let tenant = vault.tenant();
+    let plain = vault.plain(&tenant);
+    let mut prohibition = instruction();
+    prohibition["effect"] = json!("prohibit");
+    prohibition["purposes"] = json!(["tenant_marketing"]);
+    let id = plain.post("/v1/instructions", &prohibition).expect(201).text_of("id");
+    let path = |verb: &str| format!("/v1/instructions/{id}/{verb}");
+    plain.post(&path("activate"), &json!({ "version": 1 })).expect(200);
+    plain.post(&format!("/v1/instructions/{id}"), &instruction()).expect(201);
+    plain.post(&format!("/v1/instructions/{id}"), &prohibition).expect(201);
+    let tenants = format!("/v1/tenants/{}", tenant.id);
+    vault.operator().post(&format!("{tenants}/restrict"), &json!({})).expect(200);
+    for (verb, body) in [
+        ("suspend", json!({})),
+        ("revoke", json!({})),
+        ("activate", json!({ "version": 2 })),
+        ("activate", json!({ "version": 3 })),
+    ] {
+        let refused = plain.post(&path(verb), &body).expect(403);
+        assert_eq!(refused.code(), "DENY_TENANT_STATE", "{verb} {body}");
+    }
+    let permit = format!("/v1/instructions/{}/suspend", tenant.instruction);
+    plain.post(&permit, &json!({})).expect(200);
+    // The control: an active tenant does all of it.
+    vault.operator().post(&format!("{tenants}/reactivate"), &json!({})).expect(200);
+    plain.post(&path("suspend"), &json!({})).expect(200);
+    plain.post(&path("activate"), &json!({ "version": 2 })).expect(200);
+}

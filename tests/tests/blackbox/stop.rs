@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use leadvault_tests::account::Account;
 use leadvault_tests::fault::{Raw, statuses};
-use leadvault_tests::kit::{Vault, binary, run, until};
+use leadvault_tests::kit::{Vault, attestation, binary, run, until};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -71,9 +71,7 @@ fn a_server_that_is_told_to_stop_under_load_answers_and_loses_nothing() {
 fn an_upload_in_flight_ends_before_the_server_does() {
     let mut vault = Vault::start();
     let tenant = vault.tenant();
-    let open = json!({ "dataset": tenant.dataset, "attestation": { "source": "fair",
-        "legal_basis": "consent", "notice": { "given": true, "at": "2026-10-01" },
-        "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true } });
+    let open = json!({ "dataset": tenant.dataset, "attestation": attestation() });
     let import = vault.acting(&tenant).post("/v1/imports", &open).expect(201).text_of("id");
     let file = "email\r\nada@example.com\r\ngrace@example.com\r\n";
     let head = format!(

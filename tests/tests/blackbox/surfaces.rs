@@ -5,7 +5,7 @@ mod document;
 
 use std::collections::BTreeMap;
 
-use leadvault_tests::kit::{Answer, Caller, Vault, instruction};
+use leadvault_tests::kit::{Answer, Caller, Vault, attestation, instruction, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -440,9 +440,7 @@ fn explain(acting: &Walk<'_>, ids: &Ids) {
 }
 
 fn imports(acting: &Walk<'_>, ids: &Ids) {
-    let attestation = json!({ "source": "fair", "legal_basis": "consent",
-        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-        "no_minors": true, "no_special_category": true });
+    let attestation = attestation();
     let draft = json!({ "dataset": ids["other"], "format": "auto", "mapping": null,
         "duplicates": { "by": ["email"], "action": "skip" }, "default_region": null,
         "attestation": attestation });
@@ -529,14 +527,14 @@ impl Walk<'_> {
     /// The result of an operation, once it is done.
     #[track_caller]
     fn finished(&self, operation: &str) -> Value {
-        loop {
+        until("the operation is done", || {
             let shown = self.get("/v1/operations/{id}", &[operation]).body;
             match shown["state"].as_str() {
-                Some("done") => return shown["result"].clone(),
-                Some("running") => std::thread::yield_now(),
+                Some("done") => Some(shown["result"].clone()),
+                Some("running") => None,
                 _ => panic!("{shown}"),
             }
-        }
+        })
     }
 }
 
@@ -561,12 +559,10 @@ fn changes(acting: &Walk<'_>, ids: &Ids) {
 fn log(acting: &Walk<'_>) {
     assert!(acting.get("/v1/log/vkey", &[]).text.contains('+'));
     // Whatever was answered is published soon after: ask until the checkpoint is there.
-    let checkpoint = loop {
-        let answer = acting.caller.get("/v1/log/checkpoint");
-        if answer.status == 200 {
-            break acting.get("/v1/log/checkpoint", &[]);
-        }
-    };
+    let checkpoint = until("a checkpoint is published", || {
+        let there = acting.caller.get("/v1/log/checkpoint").status == 200;
+        there.then(|| acting.get("/v1/log/checkpoint", &[]))
+    });
     let size: u64 = checkpoint.text.lines().nth(1).expect("a size").parse().expect("a number");
     let entries = acting.get("/v1/log/entries?from=0&to=2", &[]);
     assert_eq!(entries.text.lines().count(), 2);

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures::StreamExt as _;
-use leadvault_domain::{Category, ImportId};
+use leadvault_domain::{Category, DatasetId, ImportId};
 use leadvault_vault::import::job::{self, FailureRow, ImportView, NewImport, Part};
 use leadvault_vault::import::undo;
 use serde::Serialize;
@@ -71,6 +71,9 @@ struct Import {
     /// Its id.
     #[schema(value_type = String, example = "imp_01kb0000000000000000000000")]
     id: ImportId,
+    /// The dataset its leads go to; null once that is shredded.
+    #[schema(value_type = Option<String>, example = "ds_01kb0000000000000000000000", required = true)]
+    dataset: Option<DatasetId>,
     /// `open`, `running`, `quarantined`, `done`, `failed` or `undone`.
     #[schema(example = "done")]
     state: &'static str,
@@ -104,6 +107,7 @@ impl From<ImportView> for Import {
         });
         Self {
             id: view.id,
+            dataset: view.dataset,
             state: view.state,
             next_byte: view.next_byte,
             rows: Rows {

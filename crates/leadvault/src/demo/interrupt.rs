@@ -36,7 +36,7 @@ impl Left {
         if let Some(directory) = self.directory.take() {
             let gone = std::fs::remove_dir_all(&directory);
             let says = if gone.is_ok() { "removed" } else { "could not remove" };
-            super::say(&format!("{says} {}", directory.display()));
+            say!("{says} {}", directory.display());
         }
     }
 }

@@ -102,19 +102,13 @@ fn walk(world: &mut World, once: bool) -> Vec<Step> {
             Err(error) => (false, format!("{error:#}")),
         };
         let mark = if ok { "ok  " } else { "FAIL" };
-        say(&format!("{mark} {name:<28} {ms:>6} ms  {says}"));
+        say!("{mark} {name:<28} {ms:>6} ms  {says}");
         done.push(Step { name, ok, ms, says: if ok && once { String::new() } else { says } });
         if !ok {
             break;
         }
     }
     done
-}
-
-/// A line for people. Where nobody can read it, the demo goes on.
-pub(super) fn say(line: &str) {
-    use std::io::Write as _;
-    let _unread = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The lead file that was named.
@@ -152,17 +146,17 @@ fn directory(args: &DemoArgs, shared: &Shared) -> anyhow::Result<PathBuf> {
 /// Shows address and keys, and waits until Ctrl-C.
 fn linger(world: &World, is_kept: bool) {
     let after = if is_kept { "is kept" } else { "is gone" };
-    say(&format!("\nThe server is running until you press Ctrl-C; everything below {after} then."));
-    say(&format!("  address     {}", world.url()));
-    say(&format!("  operator    {}", world.data().join("operator.key").display()));
-    say(&format!("  controller  {}", world.key_file().display()));
-    say(&format!("  reader      {}", world.reader_key_file().display()));
-    say(&format!("  dataset     {}", world.dataset()));
-    say(&format!("  instruction {}", world.instruction()));
-    say(&format!(
+    say!("\nThe server is running until you press Ctrl-C; everything below {after} then.");
+    say!("  address     {}", world.url());
+    say!("  operator    {}", world.data().join("operator.key").display());
+    say!("  controller  {}", world.key_file().display());
+    say!("  reader      {}", world.reader_key_file().display());
+    say!("  dataset     {}", world.dataset());
+    say!("  instruction {}", world.instruction());
+    say!(
         "\n  curl -H \"Authorization: Bearer $(cat {})\" {}/v1/tenant\n",
         world.key_file().display(),
         world.url()
-    ));
+    );
     world.linger();
 }

@@ -9,6 +9,7 @@ use leadvault_domain::Sensitive;
 use crate::client::Client;
 use crate::demo::interrupt::Shared;
 use crate::demo::server::Server;
+use crate::exit::Stop;
 
 /// Time between two looks at something another process does.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -163,12 +164,12 @@ impl World {
 
     /// A client with the operator's key.
     pub(super) fn operator(&self) -> anyhow::Result<Client> {
-        Client::from_file(&self.url(), &self.data().join("operator.key"))
+        Client::from_file(&self.url(), &self.data().join("operator.key")).map_err(Stop::into_error)
     }
 
     /// A client with the controller's key, acting under nothing.
     pub(super) fn controller(&self) -> anyhow::Result<Client> {
-        Client::from_file(&self.url(), &self.key_file())
+        Client::from_file(&self.url(), &self.key_file()).map_err(Stop::into_error)
     }
 
     /// A client with the controller's key, acting under the demo's instruction.
@@ -180,7 +181,8 @@ impl World {
 
     /// A client with a reader's key, acting under nothing.
     pub(super) fn reader(&self) -> anyhow::Result<Client> {
-        let client = Client::from_file(&self.url(), &self.reader_key_file())?;
+        let client =
+            Client::from_file(&self.url(), &self.reader_key_file()).map_err(Stop::into_error)?;
         Ok(client.under(None, Some("crm_operations".to_owned())))
     }
 

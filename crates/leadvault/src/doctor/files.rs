@@ -30,12 +30,8 @@ pub(super) fn look(config: &Config, report: &mut Report) {
     }
     operator_key(config, report);
     if let Some(tls) = &config.tls {
-        if mode(&tls.key_file).is_some_and(|mode| mode & 0o077 != 0) {
-            report.find(
-                "tls_key_mode",
-                "group or others may read the key of the certificate",
-                None,
-            );
+        if mode(&tls.key_file).is_some_and(serve::others_may_read) {
+            report.find("tls_key_mode", "others may read the key of the certificate", None);
         }
         if serve::tls_config(&tls.cert_file, &tls.key_file).is_err() {
             report.find("tls_unusable", "certificate and key cannot be used together", None);

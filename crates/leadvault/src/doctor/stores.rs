@@ -43,7 +43,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     }
     let tenants = match &data {
         None => Vec::new(),
-        Some(data) => data.list_tenants().await.unwrap_or_default(),
+        Some(data) => read(report, "data.db", data.list_tenants().await),
     };
     let tenants: Vec<TenantId> =
         tenants.iter().filter(|t| t.state != TenantState::Closed).map(|t| t.id).collect();
@@ -51,12 +51,28 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
     logs(config, data.as_ref(), report).await;
 }
 
+/// The rows that a database gave; where it did not, that is a finding.
+fn read<T>(report: &mut Report, name: &str, rows: Result<Vec<T>, StoreError>) -> Vec<T> {
+    rows.unwrap_or_else(|error| {
+        broken::<()>(report, name, error);
+        Vec::new()
+    })
+}
+
+/// What to do about a database that is lost. The key store is replicated, never restored (protocols.md 1.3): an
+/// older copy of it opens nothing.
+fn damaged(name: &str) -> &'static str {
+    match name {
+        "keys.db" => "the key store is damaged; rebuild it from its mirror: leadvault keys restore",
+        _ => "the database is damaged; put a backup back: leadvault restore",
+    }
+}
+
 /// Notes what the engine says of a database; whether it may be read on.
 fn sound(report: &mut Report, name: &str, found: Result<bool, StoreError>) -> bool {
     let is_sound = found == Ok(true);
     if !is_sound {
-        let says = "the database is damaged; put a backup back";
-        report.find("database_damaged", says, Some(name.to_owned()));
+        report.find("database_damaged", damaged(name), Some(name.to_owned()));
     }
     is_sound
 }
@@ -66,7 +82,7 @@ fn broken<T>(report: &mut Report, name: &str, error: StoreError) -> Option<T> {
         StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
             ("schema_newer", "a newer version of the program has been here")
         }
-        _ => ("database_damaged", "the database cannot be read; put a backup back"),
+        _ => ("database_damaged", damaged(name)),
     };
     report.find(code, says, Some(name.to_owned()));
     None
@@ -75,7 +91,7 @@ fn broken<T>(report: &mut Report, name: &str, error: StoreError) -> Option<T> {
 /// The root key must be the one that wrapped the signing key of the logs.
 async fn signing_key(config: &Config, keys: &KeyStore, report: &mut Report) {
     let Ok(root) = FileRoot::open(&config.keys.root_key_file) else { return };
-    let rows = keys.list_cell_secrets(CURRENT).await.unwrap_or_default();
+    let rows = read(report, "keys.db", keys.list_cell_secrets(CURRENT).await);
     if let Some(row) = rows.last() {
         let context = WrapContext::log_signing_key(row.generation);
         if root.unwrap(&context, &row.wrapped).await.is_err() {
@@ -106,7 +122,10 @@ async fn slots(
     let Ok(slots) = FileSlots::open(&dir, true) else { return };
     let heads = match keys {
         None => return,
-        Some(keys) => keys.list_heads().await.unwrap_or_default(),
+        Some(keys) => keys.list_heads().await.unwrap_or_else(|_| {
+            report.find("database_damaged", damaged("keys.db"), Some("keys.db".to_owned()));
+            Vec::new()
+        }),
     };
     let heads: HashMap<TenantId, HeadRow> = heads.into_iter().map(|h| (h.tenant, h)).collect();
     for tenant in tenants {
@@ -138,7 +157,7 @@ async fn logs(config: &Config, data: Option<&DataStore>, report: &mut Report) {
     let root = config.data.join("log");
     let tenants = match data {
         None => Vec::new(),
-        Some(data) => data.list_tenants().await.unwrap_or_default(),
+        Some(data) => read(report, "data.db", data.list_tenants().await),
     };
     let Ok(entries) = std::fs::read_dir(&root) else { return };
     for entry in entries.flatten() {

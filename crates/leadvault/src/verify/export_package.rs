@@ -8,6 +8,7 @@
 //! the whole tenant and the log tells (module `live`).
 
 mod live;
+mod zip_form;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,8 +23,9 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::exit::{Done, Stop};
+use crate::input;
+use crate::verify::Found;
 use crate::verify::package::{Unopened, plain_of};
-use crate::verify::{Found, read_text};
 
 /// Largest tag file or description that is read into memory.
 const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -47,7 +49,7 @@ impl Halt {
 /// # Errors
 /// 1 when it does not hold, 2 for unreadable input.
 pub(crate) fn run(file: &Path, vkey: &Path, identity: Option<&Path>) -> Done {
-    let vkey = read_text(vkey)?;
+    let vkey = input::text(vkey, input::SMALL_BYTES_MAX)?;
     let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let plain = plain_of(opened, identity).map_err(|error| match error {
         Unopened::Undecryptable => Halt::bad("decryption_failed", "age"),
@@ -80,6 +82,34 @@ struct About {
     log_size: u64,
 }
 
+/// Checks that a package is whole and signed, before anything of it goes to a server: by the log's key that
+/// `vkey` holds, else by the one inside, which says that nothing was changed and not who made it.
+///
+/// # Errors
+/// 1 when it does not hold, named on stderr; 2 for unreadable input.
+pub(super) fn whole(plain: File, vkey: Option<&Path>) -> Done {
+    let given = vkey.map(|path| input::text(path, input::SMALL_BYTES_MAX)).transpose()?;
+    let checked = (|| {
+        let mut package = Package::open(plain)?;
+        let text = match given {
+            Some(text) => text.to_string(),
+            None => package.text("log.vkey")?,
+        };
+        let keys = Vkey::parse_all(&text).map_err(|_| Halt::bad("malformed", "log.vkey"))?;
+        package.signature(&keys)?;
+        package.manifests()
+    })();
+    match checked {
+        Ok(()) => Ok(()),
+        Err(Halt::Bad(Found { failure, at, .. })) => {
+            let (failure, at) = (failure.unwrap_or("bad"), at.unwrap_or_default());
+            say!("the package does not verify: {failure} at {at}; nothing was sent");
+            Err(Stop::No)
+        }
+        Err(Halt::Stop(stop)) => Err(stop),
+    }
+}
+
 fn check(plain: File, vkey: &str) -> Result<(), Halt> {
     let mut package = Package::open(plain)?;
     let keys = Vkey::parse_all(vkey)
@@ -92,8 +122,16 @@ fn check(plain: File, vkey: &str) -> Result<(), Halt> {
 }
 
 impl Package {
-    fn open(plain: File) -> Result<Self, Halt> {
-        let zip = ZipArchive::new(plain).map_err(|_| Halt::bad("not_a_package", "zip"))?;
+    fn open(mut plain: File) -> Result<Self, Halt> {
+        let no_package = |_| Halt::bad("not_a_package", "zip");
+        let unreadable = |error: io::Error| Halt::Stop(Stop::Usage(error.into()));
+        let again = plain.try_clone().map_err(unreadable)?;
+        let mut zip = ZipArchive::new(again).map_err(no_package)?;
+        if let Some(at) =
+            zip_form::flaw(&mut zip, &mut plain).map_err(|_| Halt::bad("bad_file", "zip"))?
+        {
+            return Err(Halt::bad("not_in_manifest", at));
+        }
         let names: Result<Vec<String>, _> =
             zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned)).collect();
         let names = names.map_err(|_| Halt::bad("not_a_package", "zip"))?;

@@ -1,7 +1,7 @@
 //! An export package as a file: what is inside of age, and the leads inside of that.
 //!
 //! What must be unpacked to be read lies in a file that has no name and goes with the process: on the machine of
-//! the one who holds the identity, at their wish. Nothing is verified here; `leadvault verify export` does.
+//! the one who holds the identity, at their wish.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use leadvault_crypto::age::{Decryptor, Identity};
 use zip::ZipArchive;
 
+use super::export_package;
 use crate::exit::Stop;
-use crate::verify::read_text;
+use crate::input;
 
 /// First bytes of an age file.
 const AGE: &[u8] = b"age-encryption.org/v1\n";
@@ -46,7 +47,7 @@ pub(crate) fn plain_of(mut file: File, identity: Option<&Path>) -> Result<File, 
     let Some(identity) = identity else {
         return Err(anyhow::anyhow!("the package is encrypted: --identity is needed").into());
     };
-    let text = read_text(identity).map_err(Unopened::Stop)?;
+    let text = input::text(identity, input::SMALL_BYTES_MAX).map_err(Unopened::Stop)?;
     let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
     let identity: Identity =
         line.unwrap_or_default().parse().ok().context("not an age X25519 identity")?;
@@ -68,11 +69,16 @@ pub(crate) fn plain_of(mut file: File, identity: Option<&Path>) -> Result<File, 
     Ok(out)
 }
 
-/// What an import uploads: the JSON Lines of a package, one part after the other, or the file as it is.
+/// What an import uploads: the JSON Lines of a package that verifies, one part after the other, or the file as
+/// it is.
 ///
 /// # Errors
-/// 2 for a file that cannot be read or does not decrypt.
-pub(crate) fn leads_or_file(path: &Path, identity: Option<&Path>) -> Result<File, Stop> {
+/// 1 for a package that does not verify; 2 for a file that cannot be read, does not decrypt, or cannot be unpacked.
+pub(crate) fn leads_or_file(
+    path: &Path,
+    identity: Option<&Path>,
+    vkey: Option<&Path>,
+) -> Result<File, Stop> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut plain = plain_of(file, identity).map_err(|error| match error {
         Unopened::Stop(stop) => stop,
@@ -83,6 +89,9 @@ pub(crate) fn leads_or_file(path: &Path, identity: Option<&Path>) -> Result<File
     if !begins_with(&mut plain, ZIP)? {
         return Ok(plain);
     }
+    let again = plain.try_clone().context("cannot read the file")?;
+    export_package::whole(again, vkey)?;
+    plain.seek(SeekFrom::Start(0)).context("cannot read the file")?;
     let mut zip = ZipArchive::new(plain).context("not an export package")?;
     let names: Result<Vec<String>, _> =
         zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned)).collect();

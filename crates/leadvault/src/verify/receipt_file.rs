@@ -10,16 +10,17 @@ use leadvault_ledger::{Checkpoint, Hash, LedgerReceipt, Vkey, tree};
 use serde_json::Value;
 
 use crate::exit::{Done, Stop};
-use crate::verify::{Found, read_text};
+use crate::input;
+use crate::verify::Found;
 
 /// Runs the command.
 ///
 /// # Errors
 /// 1 when it does not hold, 2 for unreadable input.
 pub(crate) fn run(file: &Path, vkey: &Path) -> Done {
-    let keys =
-        Vkey::parse_all(&read_text(vkey)?).context("the verifier key").map_err(Stop::Usage)?;
-    let text = read_text(file)?;
+    let vkey = input::text(vkey, input::SMALL_BYTES_MAX)?;
+    let keys = Vkey::parse_all(&vkey).context("the verifier key").map_err(Stop::Usage)?;
+    let text = input::text(file, input::DOCUMENT_BYTES_MAX)?;
     if text.starts_with("v=") {
         return ledger_receipt(text.trim(), &keys).finish();
     }

@@ -39,6 +39,7 @@ use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::instructions;
 use crate::log;
+use crate::publisher;
 use crate::room::Room;
 use crate::system;
 
@@ -336,7 +337,7 @@ impl Job<'_> {
     ) -> Result<TlogProof, Refusal> {
         let (cell, room) = (self.cell, self.room);
         let mut tries = 0;
-        while let Err(fault) = cell.publisher().covers(room.no, last).await {
+        while let Err(fault) = publisher::cover(cell, room.no, last).await {
             tries += 1;
             if tries >= PUBLISHED_TRIES {
                 return Err(fault.into());

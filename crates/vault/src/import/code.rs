@@ -94,14 +94,17 @@ pub struct Ask {
 /// Why a file is not taken in at all. Nothing of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
+    /// No text: a spreadsheet, an archive, a picture.
+    #[error("not a text file")]
+    Binary,
     /// The first row is no header row, or there is none.
     #[error("no header row")]
     NoHeaderRow,
     /// Columns that must be asked about.
     #[error("mapping needed")]
     MappingNeeded(Vec<Ask>),
-    /// The caller's mapping names one field twice, a field that cannot be imported, or a column beyond
-    /// the last.
+    /// The caller's mapping names one field twice, a field that cannot be imported, a column beyond the last,
+    /// or a header that the file does not have.
     #[error("the mapping cannot be followed")]
     BadMapping,
     /// More columns than [`super::COLUMNS_MAX`].
@@ -113,6 +116,7 @@ impl FileFault {
     /// The code of the problem (surfaces.md 2).
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Binary => "media_type",
             Self::NoHeaderRow => "no_header_row",
             Self::MappingNeeded(_) => "mapping_needed",
             Self::BadMapping | Self::TooManyColumns => "invalid",

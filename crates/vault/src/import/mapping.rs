@@ -20,7 +20,7 @@ pub enum Wanted {
     /// None: headers speak for themselves.
     #[default]
     Nothing,
-    /// By header; `None` leaves the column unmapped. Headers the file does not have are without effect.
+    /// By header; `None` leaves the column unmapped. A CSV file must have every one that is named.
     ByHeader(Vec<(Personal, Option<FieldNo>)>),
     /// By index: says that the file has no header row.
     ByIndex(Vec<(usize, Option<FieldNo>)>),
@@ -59,6 +59,17 @@ impl Wanted {
     /// Whether it says that there is no header row.
     pub fn without_header(&self) -> bool {
         matches!(self, Self::ByIndex(_))
+    }
+
+    /// Whether a CSV file with these headers has every column that is named. Lines of JSON may bring a key
+    /// later than the first ones do.
+    pub(super) fn names_only(&self, headers: &[Personal]) -> bool {
+        let Self::ByHeader(wanted) = self else { return true };
+        let compared: Vec<String> = headers.iter().map(|h| normalise(h.expose())).collect();
+        let is_there = |name: &str| {
+            headers.iter().any(|h| h.expose() == name) || compared.contains(&normalise(name))
+        };
+        wanted.iter().all(|(name, _)| is_there(name.expose()))
     }
 
     fn of(&self, index: usize, header: &str, compared: &str) -> Wish {

@@ -10,6 +10,7 @@ use super::encoding;
 use super::header;
 use super::jsonl::{self, JsonLines, Parsed};
 use super::lines::{Line, LineReader};
+use super::magic;
 use super::mapping::{self, Wanted};
 use super::plan::{Column, Format, Plan};
 use super::reader::{Options, WantedFormat};
@@ -27,6 +28,9 @@ pub(super) fn find(
     whole: bool,
     options: &Options,
 ) -> Result<Option<Found>, FileFault> {
+    if magic::binary_kind(sample).is_some() {
+        return Err(FileFault::Binary);
+    }
     let detected = encoding::detect(sample, options.charset, whole);
     let mut lines = sample_lines(sample, detected, whole);
     let format = match options.format {
@@ -98,6 +102,9 @@ fn csv_plan(
     } else {
         index_headers(head.len())
     };
+    if plan.header && !options.wanted.names_only(&headers) {
+        return Err(FileFault::BadMapping);
+    }
     let columns = mapping::map(&headers, &options.wanted, &rows)?;
     Ok(Some(Plan { dialect, columns, ..plan.clone() }))
 }

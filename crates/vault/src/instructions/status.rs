@@ -4,7 +4,7 @@
 //! its end are written into the text (`legal.challenge`, which the hash does not cover), and need one.
 
 use leadvault_domain::{
-    Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
+    Effect, Instruction, InstructionId, InstructionStatus, Role, TenantId, TenantState,
 };
 use leadvault_ledger::{CommittedReceipt, EntryDraft, LogOperation, ResourceType};
 use leadvault_policy::StateOperation;
@@ -75,13 +75,15 @@ impl Change {
         Some(told)
     }
 
-    /// What of the tenant's states it depends on.
-    const fn row(self) -> StateOperation {
-        match self {
-            Self::Resume | Self::Confirm => StateOperation::Widen,
-            Self::Suspend | Self::Revoke | Self::Challenge | Self::Withdraw => {
-                StateOperation::Narrow
-            }
+    /// What of the tenant's states it depends on: what ends a permit narrows, what ends a prohibition widens. A
+    /// draft permits and prohibits nothing.
+    const fn row(self, effect: Effect, status: InstructionStatus) -> StateOperation {
+        let begins = matches!(self, Self::Resume | Self::Confirm);
+        match (effect, status) {
+            (_, InstructionStatus::Draft) => StateOperation::Narrow,
+            (Effect::Permit, _) if begins => StateOperation::Widen,
+            (Effect::Prohibit, _) if !begins => StateOperation::Widen,
+            _ => StateOperation::Narrow,
         }
     }
 }
@@ -104,8 +106,10 @@ pub async fn change(
     if let Some((made, stamp)) = turn.again() {
         return Ok(Answer { value: as_it_was(cell, &room, made)?, stamp });
     }
-    cell.require_state(&room, call, change.row(), operation, on).await?;
     let changed = cell.settled(&room, async || {
+        let (effect, status) = standing(&room, id, change);
+        let row = change.row(effect, status);
+        cell.require_state(&room, call, row, operation, on).await?;
         let entry = cell.administrative(call, operation, on);
         let mut with = Beside::default();
         if let Some((version, status)) = next_status(&room, id, change) {
@@ -132,6 +136,14 @@ fn next_status(room: &Room, id: InstructionId, change: Change) -> Option<(u32, I
     let control = room.control();
     let versions: Vec<_> = control.register.versions(id).collect();
     concerned(&versions, change).and_then(|i| Some((i.version, change.apply(i.status)?)))
+}
+
+/// What the version a change is about does now; where there is none, what most do.
+fn standing(room: &Room, id: InstructionId, change: Change) -> (Effect, InstructionStatus) {
+    let control = room.control();
+    let versions: Vec<_> = control.register.versions(id).collect();
+    let live = concerned(&versions, change).map(|live| (live.effect, live.status));
+    live.unwrap_or((Effect::Permit, InstructionStatus::Active))
 }
 
 /// The version a change is about: the one in force or waiting, before any draft of a later one.
@@ -217,4 +229,30 @@ async fn change_with(
     let receipt = commit(cell, room, &changed, entry, asserted, writes.into()).await?;
     cell.reload(room).await?;
     Ok((changed, receipt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_permit_narrows_and_what_ends_a_prohibition_widens() {
+        use InstructionStatus::{Active, Challenged, Draft, Suspended};
+        let (narrow, widen) = (StateOperation::Narrow, StateOperation::Widen);
+        for (change, status, permit, prohibit) in [
+            (Change::Suspend, Active, narrow, widen),
+            (Change::Resume, Suspended, widen, narrow),
+            (Change::Revoke, Active, narrow, widen),
+            (Change::Revoke, Draft, narrow, narrow),
+            (Change::Confirm, Challenged, widen, narrow),
+            (Change::Withdraw, Challenged, narrow, widen),
+        ] {
+            assert_eq!(change.row(Effect::Permit, status), permit, "{change:?} of a permit");
+            assert_eq!(
+                change.row(Effect::Prohibit, status),
+                prohibit,
+                "{change:?} of a prohibition"
+            );
+        }
+    }
 }

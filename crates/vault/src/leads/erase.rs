@@ -34,6 +34,7 @@ use crate::idempotency::{self, Made};
 use crate::leads::reveal::find;
 use crate::log;
 use crate::operator;
+use crate::publisher;
 use crate::room::Room;
 use crate::suppression;
 use crate::system;
@@ -211,7 +212,7 @@ async fn complete(
     cell.fail_point("erase.row_removed");
     let (index, leaf) = record_completed(cell, room, id, reference, &advanced).await?;
     cell.fail_point("erase.completed");
-    cell.publisher().covers(room.no, index).await?;
+    publisher::cover(cell, room.no, index).await?;
     let exports: Vec<String> = held.delivered.iter().map(ToString::to_string).collect();
     let receipt = receipt(cell, room, &row, reference, &advanced, (index, leaf), &exports)?;
     let plain = serde_json::to_vec(&receipt).map_err(|_| Fault::Internal("receipt"))?;

@@ -12,6 +12,7 @@ use crate::canonical::canonical;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::log;
+use crate::publisher;
 use crate::room::Room;
 
 /// What was shredded.
@@ -46,7 +47,7 @@ pub(super) async fn issue(
         return Ok(());
     }
     let completed = record.completed_index.ok_or(Fault::Internal("certificate"))?;
-    cell.publisher().covers(room.no, completed).await?;
+    publisher::cover(cell, room.no, completed).await?;
     let certificate = certificate(cell, room, what, &record, completed)?;
     let body = certificate.to_string();
     let write: Write = vec![IssueCertificate { operation, body }.into(), finish.into()].into();

@@ -1,17 +1,8 @@
 //! Imports of a vault under test.
 
-use leadvault_tests::kit::{Answer, Caller, Tenant, Vault};
+use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, attestation};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-/// What a controller attests of a file.
-pub(super) fn attestation() -> Value {
-    json!({
-        "source": "trade fair", "legal_basis": "consent",
-        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-        "no_minors": true, "no_special_category": true,
-    })
-}
 
 /// Opens an import with an attestation; `more` adds members or replaces them. Its id.
 pub(super) fn open_import(vault: &Vault, tenant: &Tenant, more: Value) -> String {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use leadvault_tests::corpus;
-use leadvault_tests::kit::{Tenant, Vault, run};
+use leadvault_tests::kit::{Tenant, Vault, attestation, run};
 use serde_json::{Value, json};
 
-use super::kit::{self, attestation};
+use super::kit;
 
 /// Rows of the generated list, where there is no sample.
 const GENERATED: usize = 2_000;
@@ -32,15 +32,8 @@ fn export(vault: &Vault, tenant: &Tenant, key: &str) -> (Vec<u8>, Vec<Value>) {
     let caller = vault.plain(tenant);
     let started = caller.try_post("/v1/exports", &json!({ "plain": true }), key);
     let operation = started.expect("an answer").expect(202).location.expect("Location");
-    let id = loop {
-        let state = caller.get(&operation).expect(200);
-        if state.body["state"] == "done" {
-            break state.body["result"]["id"].as_str().expect("an id").to_owned();
-        }
-        assert_eq!(state.body["state"], "running", "{}", state.text);
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    let path = format!("/v1/exports/{id}/content");
+    let made = caller.finished(&operation);
+    let path = format!("/v1/exports/{}/content", made["id"].as_str().expect("an id"));
     let package = kit::download(vault, tenant, &path);
     let mut zip = zip::ZipArchive::new(Cursor::new(package.clone())).expect("a package");
     let names: Vec<String> =

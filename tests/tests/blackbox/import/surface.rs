@@ -1,9 +1,9 @@
 //! Imports over HTTP: duplicates, resuming, what is refused as a whole, what the import says of itself.
 
-use leadvault_tests::kit::{Caller, Tenant, Vault};
+use leadvault_tests::kit::{Caller, Tenant, Vault, attestation};
 use serde_json::{Value, json};
 
-use super::kit::{self, attestation};
+use super::kit;
 
 fn duplicates(by: &[&str], action: &str) -> Value {
     json!({ "duplicates": { "by": by, "action": action } })

@@ -1,8 +1,6 @@
 //! Things of a tenant that calls are made on, fresh for each call.
 
-use std::time::Duration;
-
-use leadvault_tests::kit::{Tenant, Vault, instruction};
+use leadvault_tests::kit::{Tenant, Vault, attestation, instruction, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -50,9 +48,7 @@ pub(super) fn active(vault: &Vault, tenant: &Tenant) -> String {
 
 /// An import that waits for its file.
 pub(super) fn import(vault: &Vault, tenant: &Tenant) -> String {
-    let attestation = json!({ "source": "fair", "legal_basis": "consent",
-        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-        "no_minors": true, "no_special_category": true });
+    let attestation = attestation();
     let body = json!({ "dataset": tenant.dataset, "attestation": attestation });
     vault.acting(tenant).post("/v1/imports", &body).expect(201).text_of("id")
 }
@@ -78,12 +74,7 @@ pub(super) fn export(vault: &Vault, tenant: &Tenant) -> String {
     let body = json!({ "dataset": tenant.dataset, "plain": true });
     let key = lead(vault, tenant);
     let begun = plain.try_post("/v1/exports", &body, &key).expect("an answer").expect(202);
-    let operation = format!("/v1/operations/{}", begun.text_of("operation"));
-    until("the export is ready", || {
-        let now = plain.get(&operation).expect(200);
-        assert_ne!(now.body["state"], "failed", "{}", now.text);
-        (now.body["state"] == "done").then(|| find_id(&now.text, "exp_"))
-    })
+    plain.finished(&begun.text_of("operation"))["id"].as_str().expect("an id").to_owned()
 }
 
 /// A notice: of an import that waits for its attestation.
@@ -101,21 +92,4 @@ pub(super) fn published(vault: &Vault, tenant: &Tenant) -> u64 {
         let size = checkpoint.text.lines().nth(1).and_then(|line| line.parse().ok());
         size.filter(|_| checkpoint.status == 200)
     })
-}
-
-/// Asks until there is an answer; the server works on it meanwhile.
-fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = ask() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("never: {what}")
-}
-
-/// The first id with a prefix in a text.
-fn find_id(text: &str, prefix: &str) -> String {
-    let at = text.find(prefix).expect("an id");
-    text.chars().skip(at).take(prefix.len() + 26).collect()
 }

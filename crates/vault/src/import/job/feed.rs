@@ -229,6 +229,7 @@ fn cut_off() -> Fault {
 
 fn fault_of(fault: &FileFault) -> Fault {
     match fault {
+        FileFault::Binary => Fault::MediaType,
         FileFault::NoHeaderRow => Fault::NoHeaderRow,
         FileFault::MappingNeeded(asks) => Fault::MappingNeeded(
             asks.iter()

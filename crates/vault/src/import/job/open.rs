@@ -34,7 +34,7 @@ pub async fn open(cell: &Cell, call: &Call, new: NewImport) -> Outcome<ImportVie
     let turn = idempotency::begin(cell, call, &room).await?;
     if let Some((made, stamp)) = turn.again() {
         let Made::Import { id } = made else { return Err(idempotency::other()) };
-        return Ok(Answer { value: ImportView::just_opened(id), stamp });
+        return Ok(Answer { value: ImportView::just_opened(id, new.dataset), stamp });
     }
     new.options()?;
     new.duplicates().kinds()?;
@@ -81,7 +81,7 @@ async fn open_once(
     let entry = permit.entry(call, on).resource_id(id).dataset(dataset.id);
     let asserted = Some(permit.write_generations());
     let (receipt, _) = cell.commit_write(room, entry, None, asserted, write).await?;
-    Ok(Answer::stamped(ImportView::just_opened(id), &receipt))
+    Ok(Answer::stamped(ImportView::just_opened(id, dataset.id), &receipt))
 }
 
 /// What an import is decided on: its operations, its dataset, and the categories of its columns once the

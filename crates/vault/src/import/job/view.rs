@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use leadvault_domain::{Category, FieldNo, ImportId, Operation, Role};
+use leadvault_domain::{Category, DatasetId, FieldNo, ImportId, Operation, Role};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_store::{FailureRow, ImportRow, ImportRows, ImportState, TenantScope};
 use serde_json::Value as Json;
@@ -39,6 +39,8 @@ pub struct ColumnView {
 pub struct ImportView {
     /// Its id.
     pub id: ImportId,
+    /// The dataset its leads go to; nothing once that is shredded.
+    pub dataset: Option<DatasetId>,
     /// Its state.
     pub state: &'static str,
     /// Where the client goes on.
@@ -57,9 +59,10 @@ pub struct ImportView {
 
 impl ImportView {
     /// An import nothing of which has come yet.
-    pub(super) fn just_opened(id: ImportId) -> Self {
+    pub(super) fn just_opened(id: ImportId, dataset: DatasetId) -> Self {
         Self {
             id,
+            dataset: Some(dataset),
             state: ImportState::Open.as_str(),
             next_byte: 0,
             rows: ImportRows::default(),
@@ -143,6 +146,7 @@ pub(super) fn view(
     let shown = dataset.as_deref().filter(|dataset| may_read(call, dataset));
     Ok(ImportView {
         id: row.id,
+        dataset: dataset.as_deref().map(|dataset| dataset.id),
         state: row.state.as_str(),
         next_byte: row.next_byte,
         rows: row.rows,

@@ -1,0 +1,239 @@
+//! A vault in a temporary directory, and its server as another process. A stop is SIGKILL; a start opens the files
+//! from disk.
+#![expect(clippy::expect_used, reason = "a kit of tests: what is unexpected fails the test")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Caller, Tenant, binary, run, until};
+
+/// A vault.
+#[derive(Debug)]
+pub struct Vault {
+    dir: tempfile::TempDir,
+    data: PathBuf,
+    server: Option<(Child, String)>,
+    /// Environment variables of the server.
+    env: Vec<(String, String)>,
+}
+
+impl Vault {
+    /// Makes a vault that is not started.
+    pub fn init() -> Self {
+        Self::init_in(tempfile::tempdir().expect("a temporary directory"), "accept-total-loss")
+    }
+
+    /// Makes a vault whose key store is mirrored, and starts it.
+    pub fn mirrored() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let durability = format!("mirror={}", dir.path().join("mirror").display());
+        let mut vault = Self::init_in(dir, &durability);
+        vault.up();
+        vault
+    }
+
+    fn init_in(dir: tempfile::TempDir, durability: &str) -> Self {
+        let place = dir.path().join("vault");
+        let data = place.to_str().expect("utf-8");
+        let (code, _, err) =
+            run(&["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]);
+        assert_eq!(code, Some(0), "{err}");
+        let vault = Self { dir, data: place, server: None, env: Vec::new() };
+        // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
+        let text = std::fs::read_to_string(vault.config()).expect("configuration");
+        let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
+        std::fs::write(vault.config(), text).expect("configuration");
+        vault
+    }
+
+    /// Changes the configuration of a vault that is not started: `from` stands in it as it is.
+    pub fn configure(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("configuration");
+        assert!(text.contains(from), "no {from} in the configuration");
+        std::fs::write(self.config(), text.replace(from, to)).expect("configuration");
+    }
+
+    /// Makes a vault and starts it.
+    pub fn start() -> Self {
+        let mut vault = Self::init();
+        vault.up();
+        vault
+    }
+
+    /// With environment variables for its server.
+    #[must_use]
+    pub fn with_env(mut self, env: &[(&str, &str)]) -> Self {
+        self.env.extend(env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        self
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    /// From now on the data directory is seen there.
+    pub fn lies_at(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
+    /// A place beside it.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.data().join("leadvault.toml")
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub fn up(&mut self) {
+        self.up_with(None).expect("the server becomes ready");
+    }
+
+    /// Starts the server with a fail point; the exit code where it does not become ready.
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_with(&mut self, fail_point: Option<&str>) -> Result<(), (Option<i32>, String)> {
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(self.config());
+        if let Some(name) = fail_point {
+            command.env("LEADVAULT_FAILPOINT", name);
+        }
+        self.up_by(command)
+    }
+
+    /// Starts the server behind a program that becomes it, with a configuration of its own.
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_inside(
+        &mut self,
+        wrapper: &[&str],
+        config: &Path,
+    ) -> Result<(), (Option<i32>, String)> {
+        let (program, args) = wrapper.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(args).arg(binary()).arg("serve").arg("--config").arg(config);
+        self.up_by(command)
+    }
+
+    /// Starts the server by a command.
+    ///
+    /// # Errors
+    /// The exit code and what it said on stderr.
+    pub fn up_by(&mut self, mut command: Command) -> Result<(), (Option<i32>, String)> {
+        let err = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.beside("stderr.log"))
+            .expect("stderr file");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        let mut child = command.spawn().expect("the server starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its first line");
+        let mut rest = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.beside("stdout.log"))
+            .expect("stdout file");
+        let first = line.clone();
+        // Ends with the server.
+        std::thread::spawn(move || {
+            let _ = rest.write_all(first.as_bytes());
+            let _ = std::io::copy(&mut stdout, &mut rest);
+        });
+        let ready: Value = serde_json::from_str(line.trim()).unwrap_or(Value::Null);
+        match ready["address"].as_str() {
+            Some(address) => {
+                self.server = Some((child, address.to_owned()));
+                Ok(())
+            }
+            None => {
+                let code = child.wait().expect("it ends").code();
+                Err((code, self.stderr()))
+            }
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some((mut child, _)) = self.server.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Waits for a server that kills itself.
+    pub fn wait_dead(&mut self) {
+        if let Some((mut child, _)) = self.server.take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// The checkpoint of a tenant's log, once it covers `size` entries.
+    pub fn published(&self, tenant: &Tenant, size: u64) -> String {
+        let path = self.data().join("log").join(&tenant.uuid).join("checkpoint");
+        until("the checkpoint covers the entries", || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let covers: u64 = text.lines().nth(1)?.parse().ok()?;
+            (covers >= size).then_some(text)
+        })
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> rustix::process::Pid {
+        let (child, _) = self.server.as_ref().expect("the server runs");
+        rustix::process::Pid::from_child(child)
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).expect("a signal");
+    }
+
+    /// Waits for the end of the server; its exit code, `None` after a signal.
+    pub fn ended(&mut self) -> Option<i32> {
+        let (mut child, _) = self.server.take().expect("the server runs");
+        child.wait().expect("it ends").code()
+    }
+
+    /// Whether the server has ended.
+    pub fn is_dead(&mut self) -> bool {
+        self.server.as_mut().is_none_or(|(child, _)| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// What the server wrote on stderr so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.beside("stderr.log")).unwrap_or_default()
+    }
+
+    /// What it wrote on stdout so far.
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(self.beside("stdout.log")).unwrap_or_default()
+    }
+
+    /// Base URL.
+    pub fn url(&self) -> String {
+        self.server.as_ref().map(|(_, url)| url.clone()).expect("the server runs")
+    }
+
+    /// A caller with the operator's key.
+    pub fn operator(&self) -> Caller {
+        let key = std::fs::read_to_string(self.data().join("operator.key")).expect("operator key");
+        Caller::new(&self.url(), key.trim())
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
