@@ -191,12 +191,17 @@ pub(crate) fn read_key(path: &Path) -> Result<Sensitive<String>, Stop> {
     }
 }
 
-/// The URL of a server, without a slash at its end.
+/// The URL of a server, without a slash at its end: paths are added to it.
 ///
 /// # Errors
-/// 2 for a URL that names no server of HTTP.
+/// 2 for a URL that names no server of HTTP, or more than a server.
 pub(crate) fn base_url(url: &str) -> Result<String, Stop> {
-    let named = reqwest::Url::parse(url).ok().filter(|url| url.has_host());
+    let is_server = |url: &reqwest::Url| {
+        let is_bare = url.query().is_none() && url.fragment().is_none();
+        let is_open = url.username().is_empty() && url.password().is_none();
+        url.has_host() && is_bare && is_open
+    };
+    let named = reqwest::Url::parse(url).ok().filter(is_server);
     match named.as_ref().map(reqwest::Url::scheme) {
         Some("http" | "https") => Ok(url.trim_end_matches('/').to_owned()),
         _ => Err(Stop::Usage(anyhow::anyhow!(

@@ -34,8 +34,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const JOURNAL_BYTES_MAX: &str = "67108864";
 /// Page cache of the writer, negative = KiB: holds the upper levels of every index of 5M leads.
 const WRITER_CACHE: &str = "-32768";
-/// Page cache of each reader, negative = KiB.
-const READER_CACHE: &str = "-8192";
+/// Page cache of each reader, negative = KiB: the upper levels of the tables of 1M leads. What is below comes
+/// from the cache of the operating system, which the memory of the process does not count.
+const READER_CACHE: &str = "-4096";
 /// Pages in the write-ahead log before a commit copies them back, which holds its writer for a quarter of a
 /// second. Where a keeper runs it comes first, so that this is met only if it cannot keep up.
 const CHECKPOINT_PAGES: &str = "40000";

@@ -29,6 +29,8 @@ use crate::verify::package::{Unopened, plain_of};
 
 /// Largest tag file or description that is read into memory.
 const TEXT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Said of a file that has not the form of a package.
+const NOT_A_PACKAGE: &str = "not_a_package";
 /// Bytes read at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -86,7 +88,7 @@ struct About {
 /// `vkey` holds, else by the one inside, which says that nothing was changed and not who made it.
 ///
 /// # Errors
-/// 1 when it does not hold, named on stderr; 2 for unreadable input.
+/// 1 when it does not hold, named on stderr; 2 for a file that is no package, or cannot be read.
 pub(super) fn whole(plain: File, vkey: Option<&Path>) -> Done {
     let given = vkey.map(|path| input::text(path, input::SMALL_BYTES_MAX)).transpose()?;
     let checked = (|| {
@@ -103,6 +105,11 @@ pub(super) fn whole(plain: File, vkey: Option<&Path>) -> Done {
         Ok(()) => Ok(()),
         Err(Halt::Bad(Found { failure, at, .. })) => {
             let (failure, at) = (failure.unwrap_or("bad"), at.unwrap_or_default());
+            if failure == NOT_A_PACKAGE {
+                return Err(Stop::Usage(anyhow::anyhow!(
+                    "this is a ZIP file and no export package; save a workbook as CSV"
+                )));
+            }
             say!("the package does not verify: {failure} at {at}; nothing was sent");
             Err(Stop::No)
         }
@@ -123,7 +130,7 @@ fn check(plain: File, vkey: &str) -> Result<(), Halt> {
 
 impl Package {
     fn open(mut plain: File) -> Result<Self, Halt> {
-        let no_package = |_| Halt::bad("not_a_package", "zip");
+        let no_package = |_| Halt::bad(NOT_A_PACKAGE, "zip");
         let unreadable = |error: io::Error| Halt::Stop(Stop::Usage(error.into()));
         let again = plain.try_clone().map_err(unreadable)?;
         let mut zip = ZipArchive::new(again).map_err(no_package)?;
@@ -134,14 +141,14 @@ impl Package {
         }
         let names: Result<Vec<String>, _> =
             zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned)).collect();
-        let names = names.map_err(|_| Halt::bad("not_a_package", "zip"))?;
+        let names = names.map_err(|_| Halt::bad(NOT_A_PACKAGE, "zip"))?;
         let root = names.first().and_then(|name| name.split_once('/')).map(|(root, _)| root);
         let root = format!("{}/", root.unwrap_or_default());
         let inside = |name: &String| name.strip_prefix(&root).map(str::to_owned);
         // One directory, named, and nothing beside it: an archive of another form is no package.
         match names.iter().map(inside).collect::<Option<Vec<_>>>() {
             Some(names) if root.len() > 1 => Ok(Self { zip, root, names }),
-            _ => Err(Halt::bad("not_a_package", "zip")),
+            _ => Err(Halt::bad(NOT_A_PACKAGE, "zip")),
         }
     }
 

@@ -37,11 +37,3 @@ pub(super) fn try_put(
     let headers: Vec<(&str, &str)> = range.map(|r| ("content-range", r)).into_iter().collect();
     caller.try_send(Method::PUT, path, &headers, Some(bytes.to_vec()))
 }
-
-/// The bytes of a file.
-pub(super) fn download(vault: &Vault, tenant: &Tenant, path: &str) -> Vec<u8> {
-    let request = reqwest::blocking::Client::new().get(format!("{}{path}", vault.url()));
-    let response = request.bearer_auth(&tenant.key).send().expect("the server answers");
-    let response = response.error_for_status().expect("a file");
-    response.bytes().expect("the whole file").to_vec()
-}
