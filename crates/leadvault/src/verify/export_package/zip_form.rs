@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use zip::ZipArchive;
 
 /// Length of a local header without its name and extra field (APPNOTE 4.3.7).
-const LOCAL_BYTES: u64 = 30;
+const LOCAL_BYTES: usize = 30;
 /// Lengths of what may stand behind the data of a member: nothing, or a data descriptor (APPNOTE 4.3.9).
 const DESCRIPTOR_BYTES: [u64; 3] = [0, 16, 24];
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
@@ -72,7 +72,7 @@ fn stands_at(file: &mut File, at: u64, bytes: [u8; 4]) -> std::io::Result<bool> 
 
 /// Where the data of a member begins; nothing where its own header has another name than the directory.
 fn data_of(file: &mut File, start: u64, name: &[u8]) -> std::io::Result<Option<u64>> {
-    let mut header = [0_u8; LOCAL_BYTES as usize];
+    let mut header = [0_u8; LOCAL_BYTES];
     file.seek(SeekFrom::Start(start))?;
     file.read_exact(&mut header)?;
     let length = |at: usize| {
@@ -82,6 +82,7 @@ fn data_of(file: &mut File, start: u64, name: &[u8]) -> std::io::Result<Option<u
     let (name_length, extra_length) = (length(26), length(28));
     let mut own = vec![0_u8; usize::from(name_length)];
     file.read_exact(&mut own)?;
-    let data = start + LOCAL_BYTES + u64::from(name_length) + u64::from(extra_length);
+    let header = LOCAL_BYTES + usize::from(name_length) + usize::from(extra_length);
+    let data = start.saturating_add(u64::try_from(header).unwrap_or(u64::MAX));
     Ok((own == name).then_some(data))
 }
