@@ -64,13 +64,6 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
     }
-
-    /// Midnight UTC of a date written `YYYY-MM-DD`; `None` if it is not that.
-    pub fn parse_date(text: &str) -> Option<Self> {
-        let date: Date = text.parse().ok()?;
-        let zoned = date.to_zoned_datetime(TimeZone::UTC).ok()?;
-        Some(Self(zoned.timestamp().as_microsecond()))
-    }
 }
 
 impl fmt::Display for Timestamp {

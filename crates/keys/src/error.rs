@@ -150,11 +150,6 @@ impl KeyError {
             _ => "keys_failed",
         }
     }
-
-    /// Whether the start must be refused with exit code 3.
-    pub const fn refuses_start(&self) -> bool {
-        matches!(self, Self::KeyStoreBehindSlot { .. } | Self::SlotBehindLog { .. })
-    }
 }
 
 /// Why a receipt does not open this lead.

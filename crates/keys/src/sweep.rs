@@ -32,11 +32,6 @@ impl Sweep {
         Some(LeafRange { first, end, ..self.range })
     }
 
-    /// Continues on a newer snapshot; positions do not depend on the epoch.
-    pub fn renew(&mut self, ring: Arc<Keyring>) {
-        self.ring = ring;
-    }
-
     /// Opens the next portion under its receipt, and moves on past it. Punctured leaves are left out; a leaf
     /// that the entry does not name comes as [`NotCovered::NotNamed`].
     ///

@@ -111,11 +111,6 @@ impl LogKeys {
         self.add_origin(log, self.origin(Some(tenant)));
     }
 
-    /// The same where the log was closed and `generation` (from 2) follows it (protocols.md 2.4).
-    pub fn add_successor_log(&self, log: TenantNo, tenant: TenantId, generation: u32) {
-        self.add_origin(log, format!("{}/{generation}", self.origin(Some(tenant))));
-    }
-
     fn add_origin(&self, log: TenantNo, origin: String) {
         let mut origins = self.origins.write().unwrap_or_else(PoisonError::into_inner);
         origins.insert(log, origin.into());

@@ -9,7 +9,7 @@ use sqlx::migrate::Migrator;
 use crate::engine::{Engine, StoreOptions};
 use crate::error::Result;
 use crate::fail_point::Steps;
-use crate::keeper::{Keeper, merge_next};
+use crate::keeper::{Keeper, Step, merge_next};
 use crate::stage::StageCache;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/data");
@@ -92,7 +92,11 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn merge_staged(&self, rows: usize) -> Result<bool> {
-        merge_next(&self.engine, &self.stage, |_| true, |_| rows).await.map(|left| left.is_none())
+        match merge_next(&self.engine, &self.stage, |_| true, |_| rows).await? {
+            Step::Merged => Ok(true),
+            Step::Failed(_, error) => Err(error),
+            Step::Nothing(_) => Ok(false),
+        }
     }
 
     /// Whether the space kept for a full disk is in place.

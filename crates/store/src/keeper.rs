@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::stage::StageCache;
 use crate::stage_merge::{Staged, list_staged, merge_piece};
 
@@ -108,29 +108,57 @@ async fn keep(engine: &Engine, stage: &StageCache, quiet: &[Staged]) -> Result<V
         let is_behind = s.rows > 3 * PASS_ROWS;
         if is_behind { PIECE_ROWS_BEHIND } else { PIECE_ROWS }
     };
+    // A tenant whose tags cannot be merged holds up no other's; the next commit tries it again.
+    let mut failed: Vec<TenantNo> = Vec::new();
     loop {
         engine.checkpoint_behind().await?;
-        if let Some(left) = merge_next(engine, stage, is_due, limit).await? {
-            return Ok(left);
+        let is_next = |s: &Staged| is_due(s) && !failed.contains(&s.tenant);
+        match merge_next(engine, stage, is_next, limit).await? {
+            Step::Merged => {}
+            Step::Failed(tenant, error) => {
+                let code = error.code();
+                tracing::warn!(tenant = tenant.0, error.code = code, "staged tags were not merged");
+                failed.push(tenant);
+            }
+            Step::Nothing(left) => return Ok(left),
         }
     }
 }
 
-/// Merges a piece of the first tenant that is due, and returns `None`; if none is, what is staged.
+/// What [`merge_next`] came to.
+pub(crate) enum Step {
+    /// A piece of one tenant is merged.
+    Merged,
+    /// A piece of this tenant could not be.
+    Failed(TenantNo, StoreError),
+    /// Nothing is due; what is staged.
+    Nothing(Vec<Staged>),
+}
+
+/// Merges a piece of the first tenant that is due.
+///
+/// # Errors
+/// When it cannot be told what is due.
 pub(crate) async fn merge_next(
     engine: &Engine,
     stage: &StageCache,
     is_due: impl Fn(&Staged) -> bool + Send + Sync,
     limit: impl Fn(&Staged) -> usize + Send + Sync,
-) -> Result<Option<Vec<Staged>>> {
+) -> Result<Step> {
     let staged = list_staged(&mut *engine.reader().await?).await?;
-    let Some(next) = staged.iter().find(|s| is_due(s)).copied() else { return Ok(Some(staged)) };
-    let merged = merge(engine, stage, next.tenant, limit(&next)).await;
-    // The ballast is not the keeper's to give up.
-    if merged.as_ref().is_err_and(|e| e.is_outage()) {
-        engine.suspect();
+    let Some(next) = staged.iter().find(|s| is_due(s)).copied() else {
+        return Ok(Step::Nothing(staged));
+    };
+    match merge(engine, stage, next.tenant, limit(&next)).await {
+        Ok(()) => Ok(Step::Merged),
+        Err(error) => {
+            // The ballast is not the keeper's to give up.
+            if error.is_outage() {
+                engine.suspect();
+            }
+            Ok(Step::Failed(next.tenant, error))
+        }
     }
-    merged.map(|()| None)
 }
 
 async fn merge(engine: &Engine, stage: &StageCache, tenant: TenantNo, limit: usize) -> Result<()> {

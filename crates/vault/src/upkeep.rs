@@ -46,9 +46,7 @@ impl Cell {
                 tracing::error!(tenant = %room.id, fault = %refusal.fault, "upkeep failed");
             }
         }
-        if let Err(refusal) = quarantine::sweep(self).await {
-            tracing::error!(fault = %refusal.fault, "a quarantine is ended later");
-        }
+        quarantine::sweep(self).await;
     }
 }
 

@@ -9,9 +9,11 @@ use leadvault_store::{
 };
 
 use crate::kit::{
-    DATASET, NOW, TestCell, append, apply, done, duplicate_of, email, id, insert, lead, lead_id,
-    open_sqlite, stored, tenant, write,
+    DATASET, NOW, SMALL, TestCell, append, apply, done, duplicate_of, email, id, insert, lead,
+    lead_id, open_sqlite, stored, tenant, write,
 };
+use sqlx::ConnectOptions as _;
+
 use crate::lead::by_tag;
 
 /// Leads of a slice here; pieces of merging are smaller, and no divisor of it.
@@ -346,4 +348,36 @@ async fn the_tags_of_a_shredded_tenant_are_nowhere_in_the_file() {
         assert!(cell.data.checkpoint().await.unwrap());
         assert!(!lies_in(&cell, TAG), "{merged_pieces}");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_runs_are_damaged_holds_up_no_other() {
+    let cell = open_sqlite().await;
+    let (damaged, whole) = (tenant(&cell.data).await, tenant(&cell.data).await);
+    for scope in [damaged, whole] {
+        done(&cell.data, scope, slice(rows(0))).await;
+    }
+    cell.data.close().await;
+    let [file, _] = cell.files();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut beside = options.connect().await.unwrap();
+    let damage = "UPDATE lead_run SET bytes = x'00' WHERE tenant_no = ?";
+    sqlx::query(damage).bind(i64::from(damaged.0.0)).execute(&mut beside).await.unwrap();
+    // With its keeper, which merges by itself what nothing was added to for a while.
+    let data = DataStore::open(&file, SMALL).await.unwrap();
+    let staged = "SELECT staged FROM lead_stage WHERE tenant_no = ?";
+    let mut left = [0_i64; 2];
+    for _ in 0..600 {
+        for (left, scope) in left.iter_mut().zip([damaged, whole]) {
+            let query = sqlx::query_scalar(staged).bind(i64::from(scope.0.0));
+            *left = query.fetch_one(&mut beside).await.unwrap();
+        }
+        if left[1] == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(left[0] > 0, "the control: what is damaged is not merged");
+    assert_eq!(left[1], 0, "and the other is");
+    assert_found(&data, whole, &rows(0)).await;
 }

@@ -21,31 +21,46 @@ use crate::room::Room;
 /// Kind of the operation: that of an undo, so that a start takes it up.
 const KIND: &str = "import.undo";
 
-/// Ends every import whose time is over; how many there were.
-///
-/// # Errors
-/// What keys, store and journal say. What is left is taken up by the next sweep.
-pub async fn sweep(cell: &Cell) -> Result<usize, Refusal> {
-    let now = cell.clock().now();
-    let over = |import: &ImportRow| {
-        let waits = matches!(
-            import.state,
-            ImportState::Open | ImportState::Running | ImportState::Quarantined
-        );
-        waits && import.expires_at.is_some_and(|end| end <= now)
-    };
+/// Ends every import whose time is over; how many there were. One that cannot be ended waits for the next
+/// sweep, and holds up no other.
+pub async fn sweep(cell: &Cell) -> usize {
     let mut ended = 0;
     for room in cell.rooms() {
         if room.ring().is_err() {
             continue;
         }
-        let imports = cell.data().list_imports(TenantScope(room.no)).await?;
-        for import in imports.iter().filter(|import| over(import)) {
-            expire(cell, &room, import).await?;
-            ended += 1;
+        let due = match due(cell, &room).await {
+            Ok(due) => due,
+            Err(refusal) => {
+                tracing::error!(tenant = %room.id, fault = %refusal.fault, "quarantine is looked at later");
+                continue;
+            }
+        };
+        for import in &due {
+            match expire(cell, &room, import).await {
+                Ok(()) => ended += 1,
+                Err(refusal) => {
+                    let (id, fault) = (import.id, &refusal.fault);
+                    tracing::error!(tenant = %room.id, import = %id, %fault, "a quarantine is ended later");
+                }
+            }
         }
     }
-    Ok(ended)
+    ended
+}
+
+/// The imports of a tenant whose time is over.
+async fn due(cell: &Cell, room: &Room) -> Result<Vec<ImportRow>, Refusal> {
+    let now = cell.clock().now();
+    let mut imports = cell.data().list_imports(TenantScope(room.no)).await?;
+    imports.retain(|import| {
+        let waits = matches!(
+            import.state,
+            ImportState::Open | ImportState::Running | ImportState::Quarantined
+        );
+        waits && import.expires_at.is_some_and(|end| end <= now)
+    });
+    Ok(imports)
 }
 
 /// Ends one import. The service does it, as the tenant was told when the import was opened.
