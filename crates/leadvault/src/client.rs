@@ -1,18 +1,25 @@
 //! A small HTTP client of the API, for the commands that talk to a server. Blocking, one connection.
 
+mod upload;
+
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
 use leadvault_domain::Sensitive;
-use reqwest::blocking::{Body, Client as Http, RequestBuilder, Response};
+use reqwest::StatusCode;
+use reqwest::blocking::{Client as Http, RequestBuilder, Response};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderValue};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::exit::Stop;
 use crate::input;
 
 /// Longest wait for an answer that is not a stream.
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+/// Longest wait for a connection.
+const CONNECT_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Places of a problem that are shown.
 const PLACES_MAX: usize = 10;
@@ -21,9 +28,15 @@ const PLACES_MAX: usize = 10;
 pub(crate) struct Client {
     http: Http,
     base: String,
-    key: Sensitive<String>,
-    instruction: Option<String>,
-    purpose: Option<String>,
+    /// The key, and once it acts under an instruction, that.
+    headers: HeaderMap,
+}
+
+/// An answer as it came.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
 }
 
 /// An answer that is not a 2xx: status and the problem's code.
@@ -66,42 +79,46 @@ impl Client {
     /// # Errors
     /// 2 for a file that holds no key, and as [`Client::new`].
     pub(crate) fn from_file(url: &str, key_file: &Path) -> Result<Self, Stop> {
-        Self::new(url, read_key(key_file)?)
+        Self::new(url, &read_key(key_file)?)
     }
 
     /// A client of `url` with a key.
     ///
     /// # Errors
     /// 2 for a URL that names no server of HTTP; or when TLS cannot be set up.
-    pub(crate) fn new(url: &str, key: Sensitive<String>) -> Result<Self, Stop> {
+    pub(crate) fn new(url: &str, key: &Sensitive<String>) -> Result<Self, Stop> {
         let base = base_url(url)?;
-        let http = Http::builder()
-            .timeout(None)
-            .connect_timeout(std::time::Duration::from_secs(10))
-            .build()
-            .context("HTTP client")?;
-        Ok(Self { http, base, key, instruction: None, purpose: None })
+        let http = Http::builder().timeout(None).connect_timeout(CONNECT_WAIT).build();
+        let mut headers = HeaderMap::new();
+        let mut bearer = header("key", &Zeroizing::new(format!("Bearer {}", key.expose())))?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+        Ok(Self { http: http.context("HTTP client")?, base, headers })
     }
 
     /// The same, acting under an instruction and a purpose.
-    pub(crate) fn under(mut self, instruction: Option<String>, purpose: Option<String>) -> Self {
-        self.instruction = instruction;
-        self.purpose = purpose;
-        self
+    ///
+    /// # Errors
+    /// 2 for a text that no header can hold.
+    pub(crate) fn under(
+        mut self,
+        instruction: Option<&str>,
+        purpose: Option<&str>,
+    ) -> Result<Self, Stop> {
+        for (name, value) in [("instruction", instruction), ("purpose", purpose)] {
+            if let Some(value) = value {
+                self.headers.insert(name, header(name, value)?);
+            }
+        }
+        Ok(self)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(self.key.expose());
-        if let Some(instruction) = &self.instruction {
-            request = request.header("Instruction", instruction);
-        }
-        if let Some(purpose) = &self.purpose {
-            request = request.header("Purpose", purpose);
-        }
-        request
+        self.http.request(method, self.url(path)).headers(self.headers.clone())
     }
 
     /// Sends without a body.
@@ -135,11 +152,11 @@ impl Client {
         len: u64,
         range: Option<&str>,
     ) -> Result<Said, Stop> {
-        let mut request = self.request(reqwest::Method::PUT, path).body(Body::sized(body, len));
+        let mut headers = self.headers.clone();
         if let Some(range) = range {
-            request = request.header("Content-Range", range);
+            headers.insert(CONTENT_RANGE, header("range", range)?);
         }
-        Self::finish(request)
+        upload::put(&self.url(path), headers, body, len).map(Answer::said)
     }
 
     /// GETs a stream from a byte on, as long as the thing still has the entity tag `etag` (without quotes).
@@ -156,24 +173,48 @@ impl Client {
         match body.status() {
             reqwest::StatusCode::PARTIAL_CONTENT => Ok(Fetched { body, from }),
             status if status.is_success() => Ok(Fetched { body, from: 0 }),
-            _ => Err(refused(body).stop("the download")),
+            _ => Err(Answer::of(body)?.refused().stop("the download")),
         }
     }
 
     fn finish(request: RequestBuilder) -> Result<Said, Stop> {
         let response = request.send().map_err(|e| Stop::Again(unreachable_server(e)))?;
-        if !response.status().is_success() {
-            return Ok(Err(refused(response)));
-        }
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
-        };
-        let index = header("Ledger-Index").and_then(|v| v.parse().ok());
-        let status = response.status().as_u16();
-        let text = response.text().map_err(|e| Stop::Again(unreachable_server(e)))?;
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Ok(Answered { status, body, index }))
+        Answer::of(response).map(Answer::said)
     }
+}
+
+impl Answer {
+    fn of(response: Response) -> Result<Self, Stop> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().map_err(|e| Stop::Again(unreachable_server(e)))?;
+        Ok(Self { status, headers, text })
+    }
+
+    fn said(self) -> Said {
+        if !self.status.is_success() {
+            return Err(self.refused());
+        }
+        let index = self.headers.get("Ledger-Index").and_then(|v| v.to_str().ok());
+        let index = index.and_then(|v| v.parse().ok());
+        Ok(Answered { status: self.status.as_u16(), body: self.body(), index })
+    }
+
+    /// Body; null where it is empty or not JSON.
+    fn body(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    fn refused(&self) -> Refused {
+        let body = self.body();
+        let code = body.get("code").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        Refused { status: self.status.as_u16(), code, body }
+    }
+}
+
+/// A header's value; the message never holds it.
+fn header(name: &str, value: &str) -> Result<HeaderValue, Stop> {
+    HeaderValue::from_str(value)
+        .map_err(|_| Stop::Usage(anyhow::anyhow!("the {name} holds a character no header may")))
 }
 
 /// A key in a file: one word, whatever blanks and line ends are around it.
@@ -208,13 +249,6 @@ pub(crate) fn base_url(url: &str) -> Result<String, Stop> {
             "not the URL of a server; for example http://127.0.0.1:8620"
         ))),
     }
-}
-
-fn refused(response: Response) -> Refused {
-    let status = response.status().as_u16();
-    let body: Value = response.json().unwrap_or(Value::Null);
-    let code = body.get("code").and_then(Value::as_str).unwrap_or("unknown").to_owned();
-    Refused { status, code, body }
 }
 
 fn unreachable_server(error: reqwest::Error) -> anyhow::Error {

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ExportArgs) -> Done {
 pub(crate) fn fetch(args: &ExportArgs) -> Result<Value, Stop> {
     let target = Target::new(args)?;
     let client = Client::from_file(&args.server.url, &args.server.key_file)?
-        .under(None, Some("provide_service".to_owned()));
+        .under(None, Some("provide_service"))?;
     let export = match begun_before(&client, &target, args.plain)? {
         Some(export) => export,
         None => made(&client, args)?,

@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// 1 when rows were rejected, 2 for bad input, 4 when it should be run again.
 pub(crate) fn run(args: &ImportArgs) -> Done {
     let client = Client::from_file(&args.server.url, &args.server.key_file)?
-        .under(args.instruction.clone(), args.purpose.clone());
+        .under(args.instruction.as_deref(), args.purpose.as_deref())?;
     let file = verify::leads_or_file(&args.file, args.identity.as_deref(), args.vkey.as_deref())?;
     refuse_binary(&file)?;
     let len = file.metadata().context("cannot read the file")?.len();

@@ -84,9 +84,11 @@ statements! {
     LIST_ADDRESSES = "SELECT lead, dataset_no, tree, leaf FROM lead WHERE tenant_no = ?1 \
         AND dataset_no = ?2 AND tree = ?3 AND leaf >= ?4 AND leaf < ?5 ORDER BY leaf LIMIT ?6";
     MAX_LEAF = "SELECT MAX(leaf) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3";
-    COUNT = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND tombstone = 0";
-    COUNT_DATASET = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 \
-                     AND tombstone = 0";
+    COUNT = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = ?1) \
+             - (SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND tombstone = 1)";
+    COUNT_DATASET = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = ?1 \
+                     AND dataset_no = ?2) - (SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 \
+                     AND dataset_no = ?2 AND tombstone = 1)";
     COUNT_RANGE = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3 \
                    AND leaf >= ?4 AND leaf < ?5 AND tombstone = 0";
     LIST_EMAIL_TAGS = "SELECT tag FROM lead_email WHERE tenant_no = ?1 AND dataset_no = ?2 \

@@ -56,7 +56,7 @@ pub use leadvault_policy::Named;
 pub use recover::{StartError, start, start_restored, start_with};
 pub use restore::Restored;
 
-/// SHA-256 over method, path and body: what a request is recognised by.
+/// SHA-256 over method, path, what it acts under, and body: what a request is recognised by.
 pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
     leadvault_crypto::sha256(parts)
 }

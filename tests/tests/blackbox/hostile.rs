@@ -183,7 +183,7 @@ fn large_heads_and_bodies_are_refused_without_taking_memory() {
         &vault,
         format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(200_000)).as_bytes(),
     );
-    assert!(statuses(&long).iter().all(|code| [400, 414, 431].contains(code)), "{long}");
+    assert!(matches!(statuses(&long)[..], [400 | 414 | 431]), "{long}");
     // A body without an end, with and without a length.
     let body = vec![b' '; 3 << 20];
     let json = [("content-type", "application/json")];

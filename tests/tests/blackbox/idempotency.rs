@@ -106,6 +106,17 @@ fn a_key_belongs_to_one_request_of_one_person_on_one_route() {
     let other = post(&caller, "/v1/leads", &lead("grace@example.com"), "k").expect(422);
     assert_eq!(other.code(), "idempotency_mismatch");
     assert!(!other.text.contains("example.com"));
+    // So is another instruction or purpose: the answer would be that of a call that was never made.
+    let named = |caller: Caller| post(&caller, "/v1/leads", &lead("ada@example.com"), "k");
+    let pinned = format!("{};v=1", tenant.instruction);
+    for under in [
+        caller.clone().without_instruction(),
+        caller.clone().under(&tenant.instruction, "provide_service"),
+        caller.clone().under(&pinned, "crm_operations"),
+    ] {
+        assert_eq!(named(under).expect(422).code(), "idempotency_mismatch");
+    }
+    assert_eq!(named(caller.clone()).expect(201).body, first.body);
     // The control: another key, another route, another person are other requests.
     post(&caller, "/v1/leads", &lead("grace@example.com"), "k2").expect(201);
     let dataset = json!({ "name": "second", "default_region": null, "origin": [] });

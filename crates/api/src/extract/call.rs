@@ -80,9 +80,14 @@ pub(super) fn operator(parts: &Parts) -> Result<(), Fault> {
     }
 }
 
+/// What makes two requests the same one. Under another instruction or on another version it is another.
 fn fingerprint_of(parts: &Parts, body: &[u8]) -> [u8; 32] {
+    let header = |name| parts.headers.get(name).map_or(&b""[..], |value| value.as_bytes());
     let (method, path) = (parts.method.as_str().as_bytes(), parts.uri.path().as_bytes());
-    fingerprint(&[method, b" ", path, b"\n", body])
+    let [instruction, purpose, version] = ["instruction", "purpose", "if-match"].map(header);
+    let end = b"\n".as_slice();
+    // No header value holds a line end.
+    fingerprint(&[method, b" ", path, end, instruction, end, purpose, end, version, end, body])
 }
 
 /// The tenant's caller. The operator's key reads no tenant content, whatever the route.

@@ -174,16 +174,15 @@ impl World {
 
     /// A client with the controller's key, acting under the demo's instruction.
     pub(super) fn instructed(&self) -> anyhow::Result<Client> {
-        Ok(self
-            .controller()?
-            .under(Some(self.instruction.clone()), Some("crm_operations".to_owned())))
+        let acting = self.controller()?.under(Some(&self.instruction), Some("crm_operations"));
+        acting.map_err(Stop::into_error)
     }
 
     /// A client with a reader's key, acting under nothing.
     pub(super) fn reader(&self) -> anyhow::Result<Client> {
         let client =
             Client::from_file(&self.url(), &self.reader_key_file()).map_err(Stop::into_error)?;
-        Ok(client.under(None, Some("crm_operations".to_owned())))
+        client.under(None, Some("crm_operations")).map_err(Stop::into_error)
     }
 
     /// Writes a file only this user can read.

@@ -206,6 +206,19 @@ fn going_on_takes_the_same_dataset_and_a_finished_import_the_same_file() {
 }
 
 #[test]
+fn an_answer_that_comes_before_the_end_of_a_large_file_is_heard() {
+    let vault = Vault::start();
+    let tenant = vault.tenant();
+    // More than sockets and buffers hold, so that the server answers while it is sent.
+    let rows = (0..1_000_000).map(|n| format!("Person {n},p{n}@example.com\n"));
+    let text: String = std::iter::once("Name,Email\n".to_owned()).chain(rows).collect();
+    let file = beside(&vault, "leads.csv", &text);
+    let (code, _, err) = import(&vault, &vault.url(), &tenant, &file, &[]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("column 0") && !err.contains("cut off; going on"), "{err}");
+}
+
+#[test]
 fn input_no_server_needs_to_see_ends_with_two_and_says_what_it_is() {
     let vault = Vault::start();
     let tenant = vault.tenant();

@@ -179,13 +179,10 @@ fn an_import_says_what_it_detected_and_headers_only_to_those_who_may_read() {
     let auditor = json!({ "name": "audit", "role": "auditor", "principal": "p2", "employer": "tenant",
         "country": "DE" });
     let auditor = vault.plain(&tenant).post("/v1/keys", &auditor).expect(201).text_of("secret");
-    let seen = Caller::new(&vault.url(), &auditor).get(&path);
-    if seen.status == 200 {
-        assert_eq!(seen.body["mapping"][1]["column"], Value::Null);
-        assert!(!seen.text.contains("Shoe size"));
-    } else {
-        assert_eq!(seen.status, 403);
-    }
+    // Who reads no content sees where a column went and not what it is called.
+    let seen = Caller::new(&vault.url(), &auditor).get(&path).expect(200);
+    assert_eq!(seen.body["mapping"][1]["column"], Value::Null);
+    assert!(!seen.text.contains("Shoe size"));
 }
 
 #[test]
