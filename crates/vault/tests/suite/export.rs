@@ -1,8 +1,5 @@
 //! A whole export: leads in, package out, opened with the reference implementation of age; and what erasures,
 //! changes and time do to one.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it is surprised")]
-
-mod export_world;
 
 use leadvault_crypto::{minisign, sha256};
 use leadvault_domain::LeadId;
@@ -10,7 +7,8 @@ use leadvault_vault::export::{self, Span};
 use leadvault_vault::{Fault, leads, log};
 use serde_json::{Value, json};
 
-use crate::export_world::{World, decrypt, member};
+use crate::export_kit::{decrypt, member};
+use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_package_opens_with_age_and_its_hashes_and_signature_hold() {
@@ -174,9 +172,9 @@ async fn an_export_is_gone_after_seven_days() {
     world.lead("ada@sentinel.example", "One").await;
     let first = world.export("one", true).await;
     let seven_days = 7 * 24 * 3600;
-    world.clock.ahead_seconds.store(seven_days - 60, std::sync::atomic::Ordering::SeqCst);
+    world.clock.forward(seven_days - 60);
     assert!(world.download(first, Span::Whole).await.is_ok());
-    world.clock.ahead_seconds.store(seven_days + 1, std::sync::atomic::Ordering::SeqCst);
+    world.clock.forward(61);
     let view = export::find(&world.cell, &world.call, first).await.unwrap().value;
     assert_eq!(view.state, "expired");
     assert_eq!(world.download(first, Span::Whole).await, Err(Fault::ExportExpired));

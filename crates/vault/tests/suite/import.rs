@@ -1,144 +1,24 @@
 //! Imports against a whole cell whose clock the test sets: persons under 18 on a given day, and what waits in
 //! quarantine.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it is surprised")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::TryStreamExt as _;
-use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
-use leadvault_domain::{
-    Clock, DatasetId, Entropy, FieldNo, ImportId, LeadId, RequestId, Timestamp,
-};
-use leadvault_keys::{KeyServices, RootKey, Slot};
-use leadvault_kms::{FileRoot, FileSlots};
-use leadvault_ledger::LogKeys;
-use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
+use leadvault_domain::{FieldNo, ImportId, LeadId};
 use leadvault_vault::import::job::{self, ImportView, NewImport, Part};
 use leadvault_vault::import::quarantine;
-use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, instructions, leads, tenants,
-};
+use leadvault_vault::{Fault, datasets, leads};
 use serde_json::{Value, json};
+
+use crate::world::World;
 
 /// The day the sample of people was made for.
 const DAY: &str = "2026-11-23T12:00:00Z";
-/// Microseconds of a day.
-const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
-
-/// A clock that stands until it is moved.
-#[derive(Debug)]
-struct SetClock(AtomicI64);
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-struct World {
-    dir: tempfile::TempDir,
-    clock: Arc<SetClock>,
-    cell: Arc<Cell>,
-    call: Call,
-    dataset: DatasetId,
-}
-
-async fn cell_in(dir: &Path, clock: &Arc<SetClock>) -> Arc<Cell> {
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let root: Arc<dyn RootKey> = Arc::new(FileRoot::create(&dir.join("root.key")).unwrap());
-    let slot: Arc<dyn Slot> = Arc::new(FileSlots::open(&dir.join("slots"), true).unwrap());
-    let options = StoreOptions { ballast_bytes: 1 << 16, ..StoreOptions::default() };
-    let data = Arc::new(DataStore::open(&dir.join("data.db"), options).await.unwrap());
-    let key_store = Arc::new(KeyStore::open(&dir.join("keys.db"), options).await.unwrap());
-    let services = KeyServices::new(
-        Arc::clone(&root),
-        Arc::clone(&slot),
-        Arc::clone(&key_store) as _,
-        Arc::clone(&clock),
-        Arc::clone(&entropy),
-    )
-    .with_control(Arc::clone(&data) as _);
-    let signing = SigningKey::from_seed(&SecretKey::from_bytes([9; 32]));
-    let parts = CellParts {
-        endpoints: std::collections::HashMap::new(),
-        region: "eu1".parse().unwrap(),
-        country: "DE".parse().unwrap(),
-        data,
-        key_store,
-        services,
-        root,
-        slot,
-        log_keys: Arc::new(LogKeys::new("vault.example", signing).unwrap()),
-        log_files: LogFiles::new(dir.join("log")),
-        files_dir: dir.join("files"),
-        operator_key_hash: [0; 32],
-        durability: vec!["single_disk".to_owned()],
-        open_jobs_per_tenant: 4,
-        clock,
-        entropy,
-        fail_point: Arc::new(|_| {}),
-    };
-    leadvault_vault::start(parts).await.unwrap()
-}
-
-fn permit() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2020-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
-}
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 24 * 3600;
 
 impl World {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let day = Timestamp::parse_rfc3339(DAY).unwrap();
-        let clock = Arc::new(SetClock(AtomicI64::new(day.micros())));
-        let cell = cell_in(dir.path(), &clock).await;
-        let tenant = json!({
-            "name": "Acme", "region": "eu1", "controller_country": "DE",
-            "locations": { "store": ["DE"], "access": ["DE", "US"] },
-            "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-            "export_recipient": null,
-        });
-        let tenant = serde_json::from_slice(tenant.to_string().as_bytes()).unwrap();
-        let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
-        let made = tenants::create(&cell, &act, tenant).await.unwrap();
-        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
-            Credential::Tenant(caller) => *caller,
-            Credential::Operator => panic!("a tenant's key"),
-        };
-        let mut call = Call {
-            caller,
-            instruction: None,
-            purpose: None,
-            request: RequestId::make(clock.as_ref(), &SystemEntropy).unwrap(),
-            idempotency_key: None,
-            route: "test",
-            fingerprint: [0; 32],
-        };
-        let dataset = serde_json::from_slice(br#"{"name":"Fair","default_region":"US"}"#).unwrap();
-        let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
-        let body = serde_json::from_slice(permit().to_string().as_bytes()).unwrap();
-        let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
-        instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
-        call.instruction = Some(Named { id: drafted.id, version: None });
-        call.purpose = Some("crm_operations".parse().unwrap());
-        Self { dir, clock, cell, call, dataset }
-    }
-
     async fn import(&self, file: &[u8], attested: bool) -> ImportView {
         let attestation = attested.then(|| {
             json!({ "source": "fair", "legal_basis": "consent", "notice": { "given": true },
@@ -189,7 +69,7 @@ impl World {
     }
 
     fn later(&self, days: i64) {
-        self.clock.0.fetch_add(days * DAY_MICROS, Ordering::SeqCst);
+        self.clock.forward(days * DAY_SECONDS);
     }
 
     /// Whether a text lies anywhere in the data directory, as it is or in hex.
@@ -257,7 +137,7 @@ fn cells(line: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persons_under_18_on_the_day_are_refused_kept_nowhere_and_the_others_lose_no_cell() {
     for (file, young) in [people(), generated_people()] {
-        let world = World::new().await;
+        let world = World::at(DAY).await;
         let import = world.import(file.as_bytes(), true).await;
         assert_eq!((import.rows.read, import.rows.rejected), (100, young.len() as u64));
         assert_eq!(import.rows.stored, 100 - young.len() as u64);
@@ -286,7 +166,7 @@ async fn persons_under_18_on_the_day_are_refused_kept_nowhere_and_the_others_los
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_turns_18_on_the_day_is_taken_in() {
-    let world = World::new().await;
+    let world = World::at(DAY).await;
     let file = "Email,Date of birth\na@example.com,2008-11-23\nb@example.com,2008-11-24\n";
     let import = world.import(file.as_bytes(), true).await;
     assert_eq!((import.rows.stored, import.rows.rejected), (1, 1));
@@ -297,7 +177,7 @@ async fn who_turns_18_on_the_day_is_taken_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_without_attestation_is_hidden_and_goes_after_14_days() {
-    let world = World::new().await;
+    let world = World::at(DAY).await;
     let kept = world.import(b"Email\nkept@example.com\n", true).await;
     let waiting = world.import(b"Email\na@example.com\nb@example.com\n", false).await;
     assert_eq!((kept.state, waiting.state), ("done", "quarantined"));
@@ -323,7 +203,7 @@ async fn an_import_without_attestation_is_hidden_and_goes_after_14_days() {
 }
 
 /// The generator of messy files, shared with the black-box tests.
-#[path = "../../../tests/src/corpus/mod.rs"]
+#[path = "../../../../tests/src/corpus/mod.rs"]
 #[expect(
     unreachable_pub,
     dead_code,
@@ -334,7 +214,7 @@ mod corpus;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_messy_file_becomes_what_its_generator_wrote() {
-    let mut world = World::new().await;
+    let mut world = World::at(DAY).await;
     // The surface has no member to name an encoding with.
     let cases = corpus::messy().into_iter().filter(|case| case.named_encoding.is_none());
     // A dataset for each costs an epoch of the keys: every third, unless there is time.

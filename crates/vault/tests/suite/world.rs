@@ -1,39 +1,43 @@
-//! A vault with one tenant, a clock that can be moved and steps that can be held, for tests of exports.
+//! A vault with one tenant, its dataset and an instruction in force; a clock that can be moved and steps that can be
+//! held.
 
-use std::io::{Cursor, Read as _};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use futures::StreamExt as _;
 use leadvault_crypto::age::Identity;
-use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy, sha256};
-use leadvault_domain::{
-    Clock, DatasetId, Entropy, ExportId, LeadId, OperationId, RequestId, Timestamp,
-};
+use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
+use leadvault_domain::{Clock, DatasetId, Entropy, RequestId, Timestamp};
 use leadvault_keys::{KeyServices, RootKey, Slot};
 use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::LogKeys;
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
-use leadvault_vault::export::Span;
-use leadvault_vault::leads::LeadDoc;
 use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Fault, Named, datasets, export, instructions, leads,
-    operations, tenants,
+    Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, tenants,
 };
 use serde_json::{Value, json};
 
-/// The real clock, set forward by so many seconds.
-#[derive(Debug, Default)]
+/// A clock that a test moves: the real one, or one that stands.
+#[derive(Debug)]
 pub(crate) struct TestClock {
-    pub(crate) ahead_seconds: AtomicI64,
+    stands_at: Option<Timestamp>,
+    ahead_seconds: AtomicI64,
+}
+
+impl TestClock {
+    /// Sets it forward.
+    pub(crate) fn forward(&self, seconds: i64) {
+        self.ahead_seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {
     #[expect(clippy::disallowed_methods, reason = "receipts are compared with the real second")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let now = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap());
+        let now = self.stands_at.unwrap_or_else(|| {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+        });
         now.plus_seconds(self.ahead_seconds.load(Ordering::SeqCst))
     }
 }
@@ -146,10 +150,20 @@ fn permit() -> Value {
 }
 
 impl World {
+    /// On the real clock.
     pub(crate) async fn new() -> Self {
+        Self::with_clock(None).await
+    }
+
+    /// On a clock that stands until it is moved.
+    pub(crate) async fn at(time: &str) -> Self {
+        Self::with_clock(Some(Timestamp::parse_rfc3339(time).unwrap())).await
+    }
+
+    async fn with_clock(stands_at: Option<Timestamp>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let seed = SecretKey::from_bytes([9; 32]);
-        let clock = Arc::new(TestClock::default());
+        let clock = Arc::new(TestClock { stands_at, ahead_seconds: AtomicI64::new(0) });
         let gate = Arc::new(Mutex::new(None));
         let cell = cell_in(dir.path(), &seed, Arc::clone(&clock) as _, Arc::clone(&gate)).await;
         let identity = Identity::make(&SystemEntropy).unwrap();
@@ -175,7 +189,7 @@ impl World {
             route: "test",
             fingerprint: [0; 32],
         };
-        let dataset = serde_json::from_slice(br#"{"name":"Fair"}"#).unwrap();
+        let dataset = serde_json::from_slice(br#"{"name":"Fair","default_region":"US"}"#).unwrap();
         let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
         let body = serde_json::from_slice(permit().to_string().as_bytes()).unwrap();
         let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
@@ -199,90 +213,4 @@ impl World {
         let body = serde_json::from_slice(json!({ "name": name }).to_string().as_bytes()).unwrap();
         datasets::create(&self.cell, &self.call, body).await.unwrap().value.id
     }
-
-    pub(crate) async fn lead(&self, email: &str, company: &str) -> LeadId {
-        self.lead_in(self.dataset, email, company).await
-    }
-
-    pub(crate) async fn lead_in(&self, dataset: DatasetId, email: &str, company: &str) -> LeadId {
-        let doc = json!({
-            "dataset": dataset, "external_id": "A1", "tags": ["vip"],
-            "fields": { "email": email, "company": company },
-        });
-        let doc: LeadDoc = serde_json::from_slice(doc.to_string().as_bytes()).unwrap();
-        leads::create::create(&self.cell, &self.call, &doc).await.unwrap().value.id
-    }
-
-    /// The controller's call that names no instruction: an exit.
-    pub(crate) fn exit(&self, key: &str) -> Call {
-        let mut call = self.call.clone();
-        (call.instruction, call.purpose) = (None, None);
-        call.idempotency_key = Some(key.to_owned().into());
-        call.fingerprint = sha256(&[key.as_bytes()]);
-        call
-    }
-
-    pub(crate) async fn erase(&self, lead: LeadId) -> Value {
-        let call = self.exit(&format!("erase-{lead}"));
-        match leads::erase::erase(&self.cell, &call, lead).await.unwrap().value {
-            leads::erase::Erased::Receipt(receipt) => *receipt,
-            leads::erase::Erased::PendingKey => panic!("the key is there"),
-        }
-    }
-
-    pub(crate) async fn start(&self, key: &str, plain: bool) -> OperationId {
-        export::start(&self.cell, &self.exit(key), None, plain).await.unwrap().value
-    }
-
-    pub(crate) async fn export(&self, key: &str, plain: bool) -> ExportId {
-        let started = self.start(key, plain).await;
-        self.ended(started).await
-    }
-
-    /// Waits until an export is made.
-    pub(crate) async fn ended(&self, operation: OperationId) -> ExportId {
-        for _ in 0..600 {
-            let found = operations::find(&self.cell, &self.call, operation).await.unwrap().value;
-            match found.state {
-                "done" => {
-                    let result = found.result.unwrap();
-                    return result["id"].as_str().unwrap().parse().unwrap();
-                }
-                "failed" => panic!("{:?}", found.error),
-                _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-            }
-        }
-        panic!("the export does not end")
-    }
-
-    /// The lines of a plain package.
-    pub(crate) async fn lines(&self, id: ExportId) -> Vec<Value> {
-        let zip = self.download(id, Span::Whole).await.unwrap();
-        let lines = String::from_utf8(member(&zip, "data/leads-0001.jsonl")).unwrap();
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    pub(crate) async fn download(&self, id: ExportId, span: Span) -> Result<Vec<u8>, Fault> {
-        let answer = export::content(&self.cell, &self.exit("d"), id, span).await;
-        let mut body = answer.map_err(|refusal| refusal.fault)?.value.body;
-        let mut bytes = Vec::new();
-        while let Some(piece) = body.next().await {
-            bytes.extend_from_slice(&piece.unwrap());
-        }
-        Ok(bytes)
-    }
-}
-
-pub(crate) fn decrypt(bytes: &[u8], identity: &Identity) -> Vec<u8> {
-    let identity: age::x25519::Identity = identity.expose().parse().unwrap();
-    age::decrypt(&identity, bytes).unwrap()
-}
-
-pub(crate) fn member(zip: &[u8], path: &str) -> Vec<u8> {
-    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
-    let names: Vec<String> = zip.file_names().map(|n| n.unwrap().into_owned()).collect();
-    let name = names.iter().find(|n| n.ends_with(path)).unwrap();
-    let mut bytes = Vec::new();
-    zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
 }
