@@ -195,10 +195,8 @@ fn complete_open(_: &str, operation: &mut Operation) {
 
 /// What every operation behind a credential can answer, and takes.
 fn complete_guarded(method: &str, operation: &mut Operation) {
-    refuse_with(operation, &["400", "401", "403", "421", "429", "500", "503"]);
-    if parameters(operation).any(|p| matches!(p.parameter_in, ParameterIn::Path)) {
-        refuse_with(operation, &["404"]);
-    }
+    // 404 without an id in the path too: the header `Tenant` may name a stranger, a body what is not there.
+    refuse_with(operation, &["400", "401", "403", "404", "421", "423", "429", "500", "503"]);
     if operation.request_body.is_some() {
         refuse_with(operation, &["413", "415", "422"]);
     }
@@ -213,6 +211,7 @@ fn complete_guarded(method: &str, operation: &mut Operation) {
     let mut taken = vec!["Instruction", "Purpose"];
     if matches!(method, "post" | "patch") {
         taken.push("Idempotency-Key");
+        refuse_with(operation, &["409", "422"]);
     }
     let references =
         taken.iter().map(|name| RefOr::Ref(Ref::new(format!("#/components/parameters/{name}"))));

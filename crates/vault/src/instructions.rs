@@ -170,7 +170,7 @@ fn refuse_draft(error: policy::DraftError) -> Fault {
     if error.code == policy::DraftCode::FilterLabelUnknown {
         return Fault::FilterLabelUnknown;
     }
-    Fault::Invalid(vec![Pointed::new(error.pointer.to_string(), error.code.as_str())])
+    Fault::Invalid(vec![Pointed::new(format!("#{}", error.pointer), error.code.as_str())])
 }
 
 /// In the states restricted and closing only what narrows may be drafted or activated.

@@ -87,7 +87,7 @@ pub async fn entries(
     let size = cell.data().find_log_size(scope).await?;
     let to = to.unwrap_or(size).min(size).min(from.saturating_add(ENTRIES_MAX));
     if from > to {
-        return Err(Fault::bad("#/from", "out_of_range").into());
+        return Err(Fault::bad("query:from", "out_of_range").into());
     }
     Ok(Answer::plain(publisher::entries(cell, scope, from, to).await?))
 }

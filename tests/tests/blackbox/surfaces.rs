@@ -274,6 +274,10 @@ fn instructions(operator: &Walk<'_>, tenant: &Walk<'_>, mut ids: Ids) -> Ids {
     filtered["data"]["filter"] = json!("email = \"x\"");
     let refused = tenant.post("/v1/instructions", &[], &filtered, 422);
     assert_eq!(refused.code(), "filter_label_unknown");
+    let mut unsigned = instruction();
+    unsigned["agreement"]["sha256"] = json!("none");
+    let refused = tenant.post("/v1/instructions", &[], &unsigned, 422);
+    assert_eq!(refused.body["errors"][0]["pointer"], "#/agreement/sha256");
 
     let body = Some(instruction().to_string().into_bytes());
     let for_tenant = [("tenant", ids["tenant"].as_str())];

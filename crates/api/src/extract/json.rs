@@ -3,6 +3,8 @@
 //! Request types carry `#[serde(deny_unknown_fields)]`, so that a typo does not store personal data in
 //! the wrong place. They use neither `flatten` nor `untagged`, which hide the place of an error.
 
+mod objects;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
@@ -11,6 +13,7 @@ use leadvault_vault::{Act, Call, Fault};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use self::objects::Objects;
 use super::call::{Author, author, caller, operator, operator_call, tenant_call};
 use super::members;
 use crate::problem::Problem;
@@ -131,14 +134,14 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Faul
 /// Parses a body. The parser's own message holds submitted text and goes no further than this function.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error
-        .inner()
-        .classify()
-    {
-        serde_json::error::Category::Data => {
-            members::fault_at(members::pointer(error.path()), &error.inner().to_string())
+    let objects = Objects(&mut deserializer);
+    let value = serde_path_to_error::deserialize(objects).map_err(|error| {
+        match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                members::fault_at(members::pointer(error.path()), &error.inner().to_string())
+            }
+            _ => Fault::bad("#", "not_json"),
         }
-        _ => Fault::bad("#", "not_json"),
     })?;
     deserializer.end().map_err(|_| Fault::bad("#", "not_json"))?;
     Ok(value)

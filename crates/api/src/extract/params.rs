@@ -1,7 +1,7 @@
 //! Path and query parameters. Axum's own refusals quote the text that did not parse; these do not.
 
-use axum::extract::FromRequestParts;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use leadvault_vault::Fault;
 use serde::de::DeserializeOwned;
@@ -23,8 +23,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(_) => Err(Fault::bad("path:*", "invalid").into()),
+            Err(_) => Err(Fault::bad(format!("path:{}", only_name(parts)), "invalid").into()),
         }
+    }
+}
+
+/// The name of the route's parameter; `*` where it has several, of which none is told apart.
+fn only_name(parts: &Parts) -> &str {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let mut names = route.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    match (names.next(), names.next()) {
+        (Some(name), None) => name,
+        _ => "*",
     }
 }
 

@@ -60,7 +60,15 @@ fn a_member_of_the_schema_is_named() {
             "#/request_id",
             "wrong_type",
         ),
-        (json!([]), "#", "invalid"),
+        (json!([]), "#", "wrong_type"),
+        // Serde alone would take an array for an object, member by member.
+        (json!([1, "x", null, null, null]), "#", "wrong_type"),
+        (
+            json!({"status": 1, "title": "x", "instruction": [id, null]}),
+            "#/instruction",
+            "wrong_type",
+        ),
+        (json!({"status": 1, "title": "x", "errors": [[id, null]]}), "#/errors/0", "wrong_type"),
     ];
     for (body, pointer, code) in cases {
         assert_eq!(fault(&body), Fault::bad(pointer, code), "{body}");

@@ -55,7 +55,7 @@ struct SearchBody {
 #[schema(as = DeepSearch)]
 struct DeepBody {
     /// Names of fields.
-    #[schema(example = json!(["notes"]))]
+    #[schema(example = json!(["notes"]), min_items = 1)]
     fields: Vec<String>,
     /// What one of them must contain; case does not matter.
     #[schema(example = "call back", max_length = 1000)]
