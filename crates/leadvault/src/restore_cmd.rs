@@ -95,8 +95,7 @@ async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
             Ok(())
         }
         Err(stop @ Stop::Refused { .. }) if before.exists() => {
-            remove_database(present)?;
-            rename(&before, present)?;
+            put_back(&before, present)?;
             say!("refused; the database of before is back in its place");
             Err(stop)
         }
@@ -157,6 +156,7 @@ async fn check(copy: &Path) -> Result<(), Stop> {
     let sound = store.is_sound().await;
     let tenants = store.list_tenants().await;
     store.close().await;
+    whole(copy)?;
     if !matches!(sound, Ok(true)) {
         return Err(unusable("is damaged"));
     }
@@ -173,18 +173,47 @@ async fn set_aside(present: &Path, before: &Path) -> Result<(), Stop> {
     if !present.exists() {
         return Ok(());
     }
-    // Closing the last connection moves the write-ahead log into the database.
+    // Closing moves the write-ahead log into the database. One that does not open is kept as it is, log and all.
     let options = StoreOptions { ballast_bytes: 0, ..StoreOptions::default() };
     if let Ok(store) = DataStore::open(present, options).await {
         store.close().await;
+        whole(present)?;
     }
-    std::fs::hard_link(present, before)
+    let ([log, index], [kept_log, _]) = (beside(present), beside(before));
+    link(present, before)?;
+    if log.exists() {
+        link(&log, &kept_log)?;
+    }
+    remove(&log)?;
+    remove(&index)
+}
+
+/// Puts what [`set_aside`] kept back into its place.
+fn put_back(before: &Path, present: &Path) -> Result<(), Stop> {
+    let ([log, _], [kept_log, _]) = (beside(present), beside(before));
+    remove_database(present)?;
+    if kept_log.exists() {
+        rename(&kept_log, &log)?;
+    }
+    rename(before, present)
+}
+
+fn link(file: &Path, also: &Path) -> Result<(), Stop> {
+    std::fs::hard_link(file, also)
         .context("the present database cannot be kept")
-        .map_err(Stop::Again)?;
-    for path in beside(present) {
-        remove(&path)?;
+        .map_err(Stop::Again)
+}
+
+/// Makes sure that a closed database is one file: what lay in its write-ahead log would stay behind.
+fn whole(database: &Path) -> Result<(), Stop> {
+    let [log, _] = beside(database);
+    match std::fs::metadata(&log) {
+        Ok(meta) if meta.len() > 0 => Err(Stop::Again(anyhow::anyhow!(
+            "{} is in use: its write-ahead log cannot be moved into it",
+            database.display()
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The write-ahead log of a database and its index.

@@ -109,9 +109,9 @@ impl DataStore {
         self.engine.fill_ballast().await;
     }
 
-    /// Closes every connection.
+    /// Closes every connection. The database is one file then, unless another process has it open.
     pub async fn close(&self) {
-        self.keeper.stop();
+        self.keeper.end().await;
         self.engine.close().await;
     }
 

@@ -310,10 +310,13 @@ impl Engine {
         {
             tracing::warn!("a database was not closed cleanly");
         }
-        if let Some(writer) = self.writer.lock().await.take()
-            && writer.close().await.is_err()
-        {
-            tracing::warn!("a database was not closed cleanly");
+        if let Some(mut writer) = self.writer.lock().await.take() {
+            // The last one out would do it too, and not say whether it could.
+            let cut: sqlx::Result<(i64, i64, i64)> =
+                sqlx::query_as(CHECKPOINT).fetch_one(&mut writer).await;
+            if !matches!(cut, Ok((0, _, _))) || writer.close().await.is_err() {
+                tracing::warn!("a database was not closed cleanly");
+            }
         }
     }
 }

@@ -5,8 +5,8 @@
 //! milliseconds at a time. Nothing depends on it but speed and space: without it everything is found, and
 //! commits move the log themselves.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leadvault_domain::TenantNo;
@@ -36,14 +36,21 @@ const COMMITS_PER_LOOK: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     signals: Arc<Signals>,
-    /// `None` for a store that is only looked at.
-    task: Option<JoinHandle<()>>,
+    /// `None` for a store that is only looked at, and once it has ended.
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
 struct Signals {
     commits: AtomicU64,
     wake: Notify,
+    is_over: AtomicBool,
+}
+
+impl Signals {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
 }
 
 impl Keeper {
@@ -51,12 +58,12 @@ impl Keeper {
     pub(crate) fn start(engine: Arc<Engine>, stage: Arc<StageCache>) -> Self {
         let signals = Arc::new(Signals::default());
         let task = tokio::spawn(run(engine, stage, Arc::clone(&signals)));
-        Self { signals, task: Some(task) }
+        Self { signals, task: Mutex::new(Some(task)) }
     }
 
     /// One that keeps nothing.
     pub(crate) fn idle() -> Self {
-        Self { signals: Arc::default(), task: None }
+        Self { signals: Arc::default(), task: Mutex::default() }
     }
 
     /// Tells that a transaction was committed.
@@ -67,17 +74,29 @@ impl Keeper {
         }
     }
 
-    /// Ends it; what it was doing is rolled back.
-    pub(crate) fn stop(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
+    /// Lets it finish the piece it is at, and waits for its end: a connection that it dropped halfway would
+    /// outlive the store's last one, which could then not move the write-ahead log into the database.
+    pub(crate) async fn end(&self) {
+        self.signals.is_over.store(true, Ordering::Release);
+        self.signals.wake.notify_one();
+        let task = self.take();
+        if let Some(task) = task {
+            // A keeper that panicked has ended too.
+            let _ = task.await;
         }
+    }
+
+    fn take(&self) -> Option<JoinHandle<()>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.stop();
+        // Nobody waits for it; what it was doing is rolled back.
+        if let Some(task) = self.take() {
+            task.abort();
+        }
     }
 }
 
@@ -90,8 +109,11 @@ async fn run(engine: Arc<Engine>, stage: Arc<StageCache>, signals: Arc<Signals>)
             () = signals.wake.notified() => false,
             _ = ticks.tick() => true,
         };
+        if signals.is_over() {
+            return;
+        }
         let quiet = if is_tick { before.as_slice() } else { &[] };
-        match keep(&engine, &stage, quiet).await {
+        match keep(&engine, &stage, &signals, quiet).await {
             Ok(left) if is_tick => before = left,
             Ok(_) => {}
             // The next commit wakes it again; a store that cannot be written is told by whoever writes.
@@ -102,7 +124,12 @@ async fn run(engine: Arc<Engine>, stage: Arc<StageCache>, signals: Arc<Signals>)
 
 /// Does what is due; returns what is staged and is not. `quiet` is what was staged a while ago: where
 /// nothing has come since, less than a whole pass is due too.
-async fn keep(engine: &Engine, stage: &StageCache, quiet: &[Staged]) -> Result<Vec<Staged>> {
+async fn keep(
+    engine: &Engine,
+    stage: &StageCache,
+    signals: &Signals,
+    quiet: &[Staged],
+) -> Result<Vec<Staged>> {
     let is_due = |s: &Staged| s.is_open || s.rows >= PASS_ROWS || quiet.contains(s);
     let limit = |s: &Staged| {
         let is_behind = s.rows > 3 * PASS_ROWS;
@@ -110,7 +137,7 @@ async fn keep(engine: &Engine, stage: &StageCache, quiet: &[Staged]) -> Result<V
     };
     // A tenant whose tags cannot be merged holds up no other's; the next commit tries it again.
     let mut failed: Vec<TenantNo> = Vec::new();
-    loop {
+    while !signals.is_over() {
         engine.checkpoint_behind().await?;
         let is_next = |s: &Staged| is_due(s) && !failed.contains(&s.tenant);
         match merge_next(engine, stage, is_next, limit).await? {
@@ -123,6 +150,7 @@ async fn keep(engine: &Engine, stage: &StageCache, quiet: &[Staged]) -> Result<V
             Step::Nothing(left) => return Ok(left),
         }
     }
+    Ok(Vec::new())
 }
 
 /// What [`merge_next`] came to.

@@ -65,6 +65,14 @@ fn refused(error: KeyError) -> StartError {
         KeyError::SlotBehindLog { .. } => {
             StartError::Refused { code: "slot_behind_log", detail: error.to_string() }
         }
+        // Keys are made before the row that names their tenant, and the row of a closed tenant says so: such a
+        // row comes from the data store of another cell.
+        KeyError::UnknownTenant(tenant) => StartError::Refused {
+            code: "slot_behind_log",
+            detail: format!(
+                "neither slot nor key store know tenant {tenant}: is this another cell's?"
+            ),
+        },
         other => StartError::Failed(other.into()),
     }
 }

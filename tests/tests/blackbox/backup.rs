@@ -403,6 +403,30 @@ fn a_restore_that_is_refused_leaves_the_present_data_store_in_its_place() {
 }
 
 #[test]
+fn a_copy_of_another_vault_is_refused_also_before_anything_was_published() {
+    let mut other = Vault::start();
+    other.tenant();
+    other.kill();
+    copy(&["data.db"], &other.data(), &other.beside("backup"));
+    let theirs = other.beside("backup");
+    for wait in [0, 50, 300] {
+        let mut vault = Vault::start();
+        let tenant = vault.tenant();
+        let lead = vault.lead(&tenant, "ada@example.com");
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        vault.kill();
+        let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
+        let (code, _, said) =
+            run(&["restore", "--config", &text(&vault.config()), "--from", &text(&theirs)]);
+        assert_eq!(code, Some(3), "{wait} ms: {said}");
+        let codes = ["slot_behind_log", "log_behind_checkpoint"];
+        assert!(codes.iter().any(|code| said.contains(code)), "{said}");
+        vault.up();
+        reads(&vault.acting(&tenant), &lead, "ada@example.com");
+    }
+}
+
+#[test]
 fn a_root_key_that_others_may_read_refuses_to_start() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut vault = Vault::init();

@@ -201,3 +201,19 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
 fn is_of_lead(text: &str) -> bool {
     text.split('.').count() == 3 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_was_closed_is_one_file_whenever_that_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data.db");
+    let log = dir.path().join("data.db-wal");
+    for round in 0..60 {
+        // With its keeper, which begins at once and has a connection of its own.
+        let data = DataStore::open(&path, OPTIONS).await.unwrap();
+        data.reserve_tenant_no().await.unwrap();
+        assert!(log.metadata().unwrap().len() > 0, "the control");
+        tokio::time::sleep(std::time::Duration::from_micros(round * 40)).await;
+        data.close().await;
+        assert!(!log.exists(), "round {round}");
+    }
+}
