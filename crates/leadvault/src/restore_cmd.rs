@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use leadvault_crypto::Sha256Stream;
 use leadvault_store::{DataStore, StoreError, StoreOptions};
-use leadvault_vault::Restored;
+use leadvault_vault::{Restored, carry_suppressions};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -40,6 +40,8 @@ struct Report {
     backup_id: String,
     /// What became of each tenant.
     tenants: Vec<Restored>,
+    /// Values of the suppression lists that the copy did not know; null where the present database could not be read.
+    suppressions_carried: Option<u64>,
     /// Where the database of before lies.
     set_aside: PathBuf,
 }
@@ -79,6 +81,7 @@ async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
         return Err(stop);
     }
     let backup_id = digest(&incoming)?;
+    let suppressions_carried = carry(present, &incoming).await?;
     reached("restore.checked");
     say!("3/4 putting it in the place of the present one");
     let before = kept_as(&config.data);
@@ -90,7 +93,8 @@ async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
     match bring_up(config, &backup_id).await {
         Ok(tenants) => {
             reached("restore.brought_up");
-            print_json(&Report { ok: true, backup_id, tenants, set_aside: before.clone() })?;
+            let set_aside = before.clone();
+            print_json(&Report { ok: true, backup_id, tenants, suppressions_carried, set_aside })?;
             say!("done; the database of before is {}", before.display());
             Ok(())
         }
@@ -165,6 +169,28 @@ async fn check(copy: &Path) -> Result<(), Stop> {
         Ok(_) => Err(unusable("holds no tenant")),
         Err(_) => Err(unusable("is damaged")),
     }
+}
+
+/// Takes the suppression lists of the present database into the copy, so that nobody who was erased since comes
+/// back with a file. Where the present one is lost or damaged, says so.
+async fn carry(present: &Path, copy: &Path) -> Result<Option<u64>, Stop> {
+    let options = StoreOptions { ballast_bytes: 0, ..StoreOptions::default() };
+    let newer = if present.exists() { DataStore::look(present).await.ok() } else { None };
+    let Some(newer) = newer else {
+        say!(
+            "the present database cannot be read: who was erased since the copy is not kept from coming in again"
+        );
+        return Ok(None);
+    };
+    let into = DataStore::open(copy, options).await.map_err(serve::store_error)?;
+    let carried = carry_suppressions(&newer, &into).await;
+    newer.close().await;
+    into.close().await;
+    whole(copy)?;
+    if carried.is_err() {
+        say!("the present database is damaged: who was erased since the copy may come in again");
+    }
+    Ok(carried.ok())
 }
 
 /// Keeps the present database under another name. It stays in its place until the copy takes it, so that

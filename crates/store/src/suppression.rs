@@ -13,6 +13,8 @@ use crate::write::Outcome;
 statements! {
     LIST = "SELECT tag FROM suppression WHERE tenant_no = ?1 \
             AND (expires_at IS NULL OR expires_at > ?2) ORDER BY tag";
+    LIST_ROWS = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = ?1 \
+                 AND tag > ?2 ORDER BY tag LIMIT ?3";
     FIND = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = ?1 AND tag = ?2";
     INSERT = "INSERT INTO suppression (tenant_no, tag, month, reason, expires_at) \
               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
@@ -108,6 +110,22 @@ impl DataStore {
     ) -> Result<Vec<[u8; 16]>> {
         let question = sqlx::query(LIST).bind(scope.no()).bind(now.micros());
         self.engine().list(question, |row| Cells::new("suppression", row).bytes("tag")).await
+    }
+
+    /// Rows of the list behind `after`, ascending by tag, expired ones too.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_suppression_rows(
+        &self,
+        scope: TenantScope,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<Vec<SuppressionRow>> {
+        // An empty blob sorts before every tag.
+        let after = after.map(|tag| tag.to_vec()).unwrap_or_default();
+        let question = sqlx::query(LIST_ROWS).bind(scope.no()).bind(after).bind(i64::from(limit));
+        self.engine().list(question, decode).await
     }
 }
 

@@ -54,7 +54,7 @@ pub use error::{Fault, Pointed, Question, Refusal};
 pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;
 pub use recover::{StartError, start, start_restored, start_with};
-pub use restore::Restored;
+pub use restore::{Restored, carry_suppressions};
 
 /// SHA-256 over method, path, what it acts under, and body: what a request is recognised by.
 pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {

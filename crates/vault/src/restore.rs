@@ -5,6 +5,7 @@
 //! that something changed but not into what (agreement, export recipient), the narrower state is taken: the
 //! controller puts the present one again.
 
+mod carry;
 mod narrow;
 mod reconcile;
 
@@ -15,6 +16,7 @@ use leadvault_ledger::{EntryView, Generations, LogOperation, ResourceType};
 use leadvault_store::{BumpState, TenantScope, UpdateTenantState, Write};
 use serde::Serialize;
 
+pub use self::carry::carry_suppressions;
 use self::narrow::Narrowed;
 use crate::cell::Cell;
 use crate::error::Refusal;

@@ -310,6 +310,41 @@ fn restore_puts_the_data_store_back_and_nothing_else() {
 }
 
 #[test]
+fn who_was_erased_since_the_copy_is_kept_from_coming_in_again() {
+    let mut vault = Vault::start();
+    let tenant = vault.tenant();
+    let dead = vault.lead(&tenant, "ada@example.com");
+    vault.kill();
+    copy(&["data.db"], &vault.data(), &vault.beside("backup"));
+    vault.up();
+    erase(&vault, &tenant, &dead, "e1");
+    published(&vault, &tenant);
+    let text = |p: &Path| p.to_str().expect("utf-8").to_owned();
+    let (config, backup) = (text(&vault.config()), text(&vault.beside("backup")));
+    let again = json!({ "dataset": tenant.dataset, "fields": { "email": "Ada@Example.com" } });
+    // A restore of what was restored knows it too.
+    for _ in 0..2 {
+        vault.kill();
+        let (code, report, said) = run(&["restore", "--config", &config, "--from", &backup]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(report["suppressions_carried"].as_u64() > Some(0), "{report}");
+        vault.up();
+        let refused = vault.acting(&tenant).post("/v1/leads", &again).expect(422);
+        assert_eq!(refused.body["errors"][0]["code"], "suppressed");
+    }
+    // The control, and what is said of it: without the present data store nothing is known.
+    vault.kill();
+    for name in ["data.db", "data.db-wal", "data.db-shm"] {
+        let _ = std::fs::remove_file(vault.data().join(name));
+    }
+    let (code, report, said) = run(&["restore", "--config", &config, "--from", &backup]);
+    assert_eq!((code, &report["suppressions_carried"]), (Some(0), &Value::Null), "{said}");
+    assert!(said.contains("cannot be read"), "{said}");
+    vault.up();
+    vault.acting(&tenant).post("/v1/leads", &again).expect(201);
+}
+
+#[test]
 fn a_restore_killed_at_any_step_is_finished_by_the_next_one_or_by_the_next_start() {
     let mut vault = Vault::start();
     let tenant = vault.tenant();
