@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::http::{Caller, Connection};
 use crate::process::{Server, Vault};
 
+/// CRM work on ordinary categories: the sample that ships.
+const INSTRUCTION: &str = include_str!("../../crates/leadvault/sample/instruction.json");
+
 /// A tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
@@ -41,8 +44,15 @@ impl Tenant {
         let key = text(&made["key"], "secret")?;
         let mut tenant = Self { key, instruction: String::new() };
         let mut http = tenant.plain(server.address).await?;
-        let drafted =
-            http.json(Method::POST, "/v1/instructions", Some(&instruction()), None, 201).await?;
+        let drafted = http
+            .json(
+                Method::POST,
+                "/v1/instructions",
+                Some(&serde_json::from_str(INSTRUCTION)?),
+                None,
+                201,
+            )
+            .await?;
         tenant.instruction = text(&drafted, "id")?;
         let path = format!("/v1/instructions/{}/activate", tenant.instruction);
         http.json(Method::POST, &path, Some(&json!({ "version": 1 })), None, 200).await?;
@@ -109,21 +119,4 @@ impl Tenant {
 pub(crate) fn text(body: &Value, member: &str) -> anyhow::Result<String> {
     let value = body.get(member).and_then(Value::as_str);
     value.map(str::to_owned).with_context(|| format!("the answer has no `{member}`"))
-}
-
-/// CRM work on ordinary categories.
-fn instruction() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2026-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::http::Connection;
@@ -32,6 +32,9 @@ pub(crate) struct Imported {
     pub(crate) server_share: f64,
 }
 
+/// What the controller attests of them: the sample that ships.
+const ATTESTATION: &str = include_str!("../../../crates/leadvault/sample/attestation.json");
+
 /// Imports generated leads into a dataset.
 ///
 /// # Errors
@@ -48,9 +51,7 @@ pub(crate) async fn run(
     let body = json!({
         "dataset": dataset, "format": "csv",
         "duplicates": { "by": ["email"], "action": "skip" },
-        "attestation": { "source": "trade fair", "legal_basis": "consent",
-            "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-            "no_minors": true, "no_special_category": true },
+        "attestation": serde_json::from_str::<Value>(ATTESTATION)?,
     });
     let opened = http.json(Method::POST, "/v1/imports", Some(&body), None, 201).await?;
     let path = format!("/v1/imports/{}", text(&opened, "id")?);

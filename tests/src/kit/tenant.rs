@@ -22,21 +22,10 @@ pub struct Tenant {
     pub instruction: String,
 }
 
-/// An instruction that permits CRM work on leads.
+/// An instruction that permits CRM work on leads: the sample that ships.
 pub fn instruction() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2026-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
+    let text = include_str!("../../../crates/leadvault/sample/instruction.json");
+    serde_json::from_str(text).expect("the sample")
 }
 
 impl Vault {
@@ -102,11 +91,8 @@ impl Vault {
     }
 }
 
-/// What a controller attests of a file.
+/// What a controller attests of a file: the sample that ships.
 pub fn attestation() -> Value {
-    json!({
-        "source": "trade fair", "legal_basis": "consent",
-        "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-        "no_minors": true, "no_special_category": true,
-    })
+    let text = include_str!("../../../crates/leadvault/sample/attestation.json");
+    serde_json::from_str(text).expect("the sample")
 }

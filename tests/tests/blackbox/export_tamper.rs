@@ -88,7 +88,11 @@ fn bytes_that_no_member_holds_and_names_that_two_programs_read_differently_are_r
     let length = commented.len() - 2;
     commented[length] = 4;
     commented.extend_from_slice(b"more");
-    for junk in [&before, &behind, &commented] {
+    // Between the directory and its end, which still says where the directory is.
+    let mut hidden = bytes.clone();
+    let end = last(&hidden, b"PK\x05\x06");
+    hidden.splice(end..end, *b"JUNK");
+    for junk in [&before, &behind, &commented, &hidden] {
         let (code, verdict) = package::verify(&vault, &tenant, junk);
         assert_eq!((code, &verdict["ok"]), (Some(1), &json!(false)), "{verdict}");
     }

@@ -12,6 +12,11 @@ use crate::demo::world::World;
 use crate::exit::Stop;
 use crate::{export_cmd, import_cmd};
 
+/// What the tenant instructs: CRM work on everything but biometric and special categories.
+const INSTRUCTION: &str = include_str!("../../sample/instruction.json");
+/// What the controller attests of its file.
+const ATTESTATION: &str = include_str!("../../sample/attestation.json");
+
 /// One step.
 type Walk = fn(&mut World) -> anyhow::Result<String>;
 
@@ -38,7 +43,7 @@ fn said(what: Result<Said, Stop>) -> anyhow::Result<Answered> {
         Ok(Err(Refused { status, code, .. })) => {
             anyhow::bail!("the server answered {status} {code}")
         }
-        Err(stop) => Err(stopped(stop)),
+        Err(stop) => Err(stop.into_error()),
     }
 }
 
@@ -48,15 +53,7 @@ fn refused(what: Result<Said, Stop>) -> anyhow::Result<Refused> {
         Ok(Ok(answer)) => {
             anyhow::bail!("the server answered {} where it had to refuse", answer.status)
         }
-        Err(stop) => Err(stopped(stop)),
-    }
-}
-
-fn stopped(stop: Stop) -> anyhow::Error {
-    match stop {
-        Stop::No => anyhow::anyhow!("the answer is no"),
-        Stop::Usage(error) | Stop::Again(error) => error,
-        Stop::Refused { code, detail } => anyhow::anyhow!("{code}: {detail}"),
+        Err(stop) => Err(stop.into_error()),
     }
 }
 
@@ -111,7 +108,8 @@ fn instruction(world: &mut World) -> anyhow::Result<String> {
         None,
     ))?;
     world.dataset = text(&dataset.body, "id")?;
-    let drafted = said(client.post("/v1/instructions", &instruction_body(), None))?.body;
+    let instruction = serde_json::from_str(INSTRUCTION).context("the instruction")?;
+    let drafted = said(client.post("/v1/instructions", &instruction, None))?.body;
     world.instruction = text(&drafted, "id")?;
     let path = format!("/v1/instructions/{}/activate", world.instruction);
     let active = said(client.post(&path, &json!({ "version": 1 }), None))?;
@@ -122,36 +120,17 @@ fn instruction(world: &mut World) -> anyhow::Result<String> {
     Ok(format!("{} sha256 {}", world.instruction, &text(&active.body, "hash")?))
 }
 
-/// What the tenant instructs: CRM work on everything but biometric and special categories.
-pub(super) fn instruction_body() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2026-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
-}
-
 fn import(world: &mut World) -> anyhow::Result<String> {
     let client = world.instructed()?;
     let body = json!({
         "dataset": world.dataset, "format": "auto", "mapping": null,
         "duplicates": { "by": ["email"], "action": "skip" }, "default_region": null,
-        "attestation": { "source": "trade fair", "legal_basis": "consent",
-            "notice": { "given": true, "at": "2026-10-01" }, "jurisdictions": ["US-CA"],
-            "no_minors": true, "no_special_category": true },
+        "attestation": serde_json::from_str::<Value>(ATTESTATION).context("the attestation")?,
     });
     let made = said(client.post("/v1/imports", &body, None))?.body;
     let len = std::fs::metadata(&world.file)?.len();
     let id = text(&made, "id")?;
-    let done = import_cmd::upload(&client, &id, &world.file, len).map_err(stopped)?.body;
+    let done = import_cmd::upload(&client, &id, &world.file, len).map_err(Stop::into_error)?.body;
     let rows = &done["rows"];
     let count = |name: &str| rows[name].as_u64().unwrap_or(0);
     ensure!(done["state"] == "done", "the import is {}", done["state"]);
@@ -235,7 +214,7 @@ fn export(world: &mut World) -> anyhow::Result<String> {
         plain: false,
         json: false,
     };
-    export_cmd::fetch(&args).map_err(stopped)?;
+    export_cmd::fetch(&args).map_err(Stop::into_error)?;
     let output = this_binary()?
         .args(["verify", "export"])
         .arg(world.export_file())

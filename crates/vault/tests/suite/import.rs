@@ -11,19 +11,20 @@ use leadvault_vault::import::quarantine;
 use leadvault_vault::{Fault, datasets, leads};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{ATTESTATION, World};
 
 /// The day the sample of people was made for.
 const DAY: &str = "2026-11-23T12:00:00Z";
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 24 * 3600;
 
+fn attestation() -> Value {
+    serde_json::from_str(ATTESTATION).unwrap()
+}
+
 impl World {
     async fn import(&self, file: &[u8], attested: bool) -> ImportView {
-        let attestation = attested.then(|| {
-            json!({ "source": "fair", "legal_basis": "consent", "notice": { "given": true },
-                "jurisdictions": ["US-CA"], "no_minors": true, "no_special_category": true })
-        });
+        let attestation = attested.then(attestation);
         let new = json!({ "dataset": self.dataset, "attestation": attestation });
         let new: NewImport = serde_json::from_slice(new.to_string().as_bytes()).unwrap();
         let id = job::open(&self.cell, &self.call, new).await.unwrap().value.id;
@@ -235,8 +236,7 @@ impl World {
             case.mapping.iter().map(|(c, f)| ((*c).to_owned(), json!(f))).collect();
         let new = json!({ "dataset": self.dataset, "duplicates": { "by": ["external_id"], "action": "skip" },
             "mapping": (!mapping.is_empty()).then_some(mapping),
-            "attestation": { "source": "s", "legal_basis": "b", "notice": {}, "jurisdictions": [],
-                "no_minors": true, "no_special_category": true } });
+            "attestation": attestation() });
         let new: NewImport = serde_json::from_slice(new.to_string().as_bytes()).unwrap();
         let opened = match job::open(&self.cell, &self.call, new).await {
             Ok(opened) => opened.value,

@@ -15,7 +15,12 @@ use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::{
     Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, tenants,
 };
-use serde_json::{Value, json};
+use serde_json::json;
+
+/// CRM work on leads, from 2026 on: the sample that ships.
+const INSTRUCTION: &str = include_str!("../../../leadvault/sample/instruction.json");
+/// What a controller attests of a file (R-006): the sample that ships.
+pub(crate) const ATTESTATION: &str = include_str!("../../../leadvault/sample/attestation.json");
 
 /// A clock that a test moves: the real one, or one that stands.
 #[derive(Debug)]
@@ -133,22 +138,6 @@ async fn cell_in(
     leadvault_vault::start(parts).await.unwrap()
 }
 
-fn permit() -> Value {
-    json!({
-        "agreement": { "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) },
-        "kind": "standing", "effect": "permit", "purposes": ["crm_operations"],
-        "operations": ["collect", "store", "read", "search", "display", "modify", "restrict"],
-        "data": { "categories": ["identity", "contact", "company_role", "note_text", "tag",
-                  "activity_log", "preference", "location", "unclassified"] },
-        "subjects": { "categories": ["lead"], "minors": "refuse" },
-        "recipients": [],
-        "locations": { "store": ["DE"], "access": ["DE", "US"] },
-        "validity": { "from": "2020-01-01T00:00:00Z" },
-        "evidence": [{ "type": "contract_annex", "ref": "annex-1", "sha256": "1".repeat(64) }],
-        "issuer": { "party": "controller", "authority": "contract_signatory" },
-    })
-}
-
 impl World {
     /// On the real clock.
     pub(crate) async fn new() -> Self {
@@ -191,7 +180,7 @@ impl World {
         };
         let dataset = serde_json::from_slice(br#"{"name":"Fair","default_region":"US"}"#).unwrap();
         let dataset = datasets::create(&cell, &call, dataset).await.unwrap().value.id;
-        let body = serde_json::from_slice(permit().to_string().as_bytes()).unwrap();
+        let body = serde_json::from_str(INSTRUCTION).unwrap();
         let drafted = instructions::draft(&cell, &call, None, body).await.unwrap().value;
         instructions::activate(&cell, &call, drafted.id, 1).await.unwrap();
         call.instruction = Some(Named { id: drafted.id, version: None });

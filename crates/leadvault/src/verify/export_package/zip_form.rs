@@ -13,8 +13,14 @@ const LOCAL_BYTES: usize = 30;
 const DESCRIPTOR_BYTES: [u64; 3] = [0, 16, 24];
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
 /// The end of the directory, without a comment (APPNOTE 4.3.16).
-const END_BYTES: i64 = 22;
 const END: [u8; 4] = *b"PK\x05\x06";
+const END_BYTES: usize = 22;
+/// Where the end of a directory with large numbers is (APPNOTE 4.3.15), right before the end.
+const LOCATOR: [u8; 4] = *b"PK\x06\x07";
+const LOCATOR_BYTES: usize = 20;
+/// That end (APPNOTE 4.3.14), without further fields.
+const LARGE_END: [u8; 4] = *b"PK\x06\x06";
+const LARGE_END_BYTES: usize = 56;
 
 /// Where the file is not of that form: the name of a member, or `zip` for the whole; nothing where it is.
 ///
@@ -24,13 +30,16 @@ pub(super) fn flaw(
     zip: &mut ZipArchive<File>,
     file: &mut File,
 ) -> zip::result::ZipResult<Option<String>> {
-    if zip.offset() != 0 || !zip.comment().is_empty() || !ends_with_its_directory(file)? {
+    if zip.offset() != 0 || !zip.comment().is_empty() || !directory_reaches_the_end(file)? {
         return Ok(Some("zip".to_owned()));
     }
     let mut members = Vec::new();
     for index in 0..zip.len() {
         let member = zip.by_index_raw(index)?;
         let name = member.name_raw().to_vec();
+        if !member.comment().is_empty() {
+            return Ok(Some(String::from_utf8_lossy(&name).into_owned()));
+        }
         members.push((member.header_start(), member.compressed_size(), name));
     }
     members.sort();
@@ -44,7 +53,7 @@ pub(super) fn flaw(
         let Some(data) = data_of(file, *start, name)? else { return Ok(shown()) };
         let rest = end.checked_sub(data.saturating_add(*size));
         if !rest.is_some_and(|rest| DESCRIPTOR_BYTES.contains(&rest))
-            || (rest != Some(0) && !stands_at(file, data.saturating_add(*size), DESCRIPTOR)?)
+            || (rest != Some(0) && read_at(file, data.saturating_add(*size))? != DESCRIPTOR)
         {
             return Ok(shown());
         }
@@ -53,36 +62,53 @@ pub(super) fn flaw(
     Ok(None)
 }
 
-fn ends_with_its_directory(file: &mut File) -> std::io::Result<bool> {
-    let mut end = [0_u8; 4];
-    if file.metadata()?.len() < END_BYTES.unsigned_abs() {
+/// Whether directory, its end and the end of the file follow each other without a gap.
+fn directory_reaches_the_end(file: &mut File) -> std::io::Result<bool> {
+    let length = file.metadata()?.len();
+    let Some(end_at) = length.checked_sub(bytes_of(END_BYTES)) else { return Ok(false) };
+    let end: [u8; END_BYTES] = read_at(file, end_at)?;
+    if !end.starts_with(&END) {
         return Ok(false);
     }
-    file.seek(SeekFrom::End(-END_BYTES))?;
-    file.read_exact(&mut end)?;
-    Ok(end == END)
+    let (size, offset) = (number(&end, 12, 4), number(&end, 16, 4));
+    if offset.checked_add(size) == Some(end_at) {
+        return Ok(true);
+    }
+    let large = bytes_of(LOCATOR_BYTES + LARGE_END_BYTES);
+    let Some(large_at) = end_at.checked_sub(large) else { return Ok(false) };
+    let large: [u8; LARGE_END_BYTES] = read_at(file, large_at)?;
+    let locator: [u8; LOCATOR_BYTES] = read_at(file, large_at + bytes_of(LARGE_END_BYTES))?;
+    let (size, offset) = (number(&large, 40, 8), number(&large, 48, 8));
+    Ok(large.starts_with(&LARGE_END)
+        && locator.starts_with(&LOCATOR)
+        && number(&locator, 8, 8) == large_at
+        && offset.checked_add(size) == Some(large_at))
 }
 
-fn stands_at(file: &mut File, at: u64, bytes: [u8; 4]) -> std::io::Result<bool> {
-    let mut found = [0_u8; 4];
+fn bytes_of(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn read_at<const N: usize>(file: &mut File, at: u64) -> std::io::Result<[u8; N]> {
+    let mut bytes = [0_u8; N];
     file.seek(SeekFrom::Start(at))?;
-    file.read_exact(&mut found)?;
-    Ok(found == bytes)
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A number of `width` bytes, the lowest first.
+fn number(bytes: &[u8], at: usize, width: usize) -> u64 {
+    let part = bytes.get(at..at + width).unwrap_or_default();
+    part.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
 }
 
 /// Where the data of a member begins; nothing where its own header has another name than the directory.
 fn data_of(file: &mut File, start: u64, name: &[u8]) -> std::io::Result<Option<u64>> {
-    let mut header = [0_u8; LOCAL_BYTES];
-    file.seek(SeekFrom::Start(start))?;
-    file.read_exact(&mut header)?;
-    let length = |at: usize| {
-        let bytes = [header.get(at).copied(), header.get(at + 1).copied()];
-        u16::from_le_bytes(bytes.map(Option::unwrap_or_default))
-    };
+    let header: [u8; LOCAL_BYTES] = read_at(file, start)?;
+    let length = |at| usize::try_from(number(&header, at, 2)).unwrap_or(usize::MAX);
     let (name_length, extra_length) = (length(26), length(28));
-    let mut own = vec![0_u8; usize::from(name_length)];
+    let mut own = vec![0_u8; name_length];
     file.read_exact(&mut own)?;
-    let header = LOCAL_BYTES + usize::from(name_length) + usize::from(extra_length);
-    let data = start.saturating_add(u64::try_from(header).unwrap_or(u64::MAX));
+    let data = start.saturating_add(bytes_of(LOCAL_BYTES + name_length + extra_length));
     Ok((own == name).then_some(data))
 }
