@@ -26,6 +26,7 @@ const DATA: &[(&str, Statements)] = &[
     ("lead", crate::lead::STATEMENTS),
     ("lead_bulk", crate::lead_bulk::STATEMENTS),
     ("lead_change", crate::lead_change::STATEMENTS),
+    ("lead_by_tag", crate::lead_by_tag::STATEMENTS),
     ("lead_find", crate::lead_find::STATEMENTS),
     ("lead_tags", crate::lead_tags::STATEMENTS),
     ("log_tree", crate::log_tree::STATEMENTS),

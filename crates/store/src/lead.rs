@@ -1,7 +1,7 @@
 //! A lead as it lies in the store: sealed compartments, labels, tags, leaf address. And a new one, alone.
 //!
-//! Changes are in [`crate::lead_change`], imports in [`crate::lead_bulk`], queries in
-//! [`crate::lead_find`], tags in [`crate::lead_tags`].
+//! Changes are in [`crate::lead_change`], imports in [`crate::lead_bulk`], queries in [`crate::lead_find`] and
+//! [`crate::lead_by_tag`], tags in [`crate::lead_tags`].
 
 use leadvault_domain::{
     Compartment, DatasetNo, Labels, LeadId, LeafAddress, TagKind, TenantNo, Timestamp,

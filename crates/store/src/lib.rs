@@ -46,6 +46,7 @@ mod key_rows;
 mod key_store;
 mod lead;
 mod lead_bulk;
+mod lead_by_tag;
 mod lead_change;
 mod lead_find;
 mod lead_tags;
@@ -96,10 +97,11 @@ pub use journal::{AppendBundle, ChunkRow, DeleteChunks};
 pub use key_store::KeyStore;
 pub use lead::{InsertLead, LEAD_PARTS_MAX, LeadRow, LeadTags, NewLead, Part};
 pub use lead_bulk::{LeadSlice, LostAs, LostRow, SLICE_ROWS_MAX, SliceOutcome};
+pub use lead_by_tag::{DatasetTag, TAGS_MAX};
 pub use lead_change::{
     DeleteLead, DeleteLeadRange, RANGE_STEP_ROWS, TombstoneLead, UpdateLabels, UpdateLead,
 };
-pub use lead_find::{DatasetTag, PAGE_ROWS_MAX, TAGS_MAX};
+pub use lead_find::PAGE_ROWS_MAX;
 pub use log_files::{CHECKPOINT, LogFiles, VKEY};
 pub use log_head::LogHeadRow;
 pub use log_tree::{LogTreeRow, UpsertLogTree};
