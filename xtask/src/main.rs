@@ -13,6 +13,7 @@ mod bench;
 mod check;
 mod graph;
 mod migrations;
+mod postgres;
 mod process;
 mod repo;
 mod test;
@@ -46,6 +47,12 @@ const COMMANDS: &[Command] = &[
         arguments: "embedded [--quick] [--json FILE]",
         about: "measure the release server against its baselines; --help for the rest",
         run: bench::run,
+    },
+    Command {
+        name: "postgres",
+        arguments: "[--synced]",
+        about: "start the PostgreSQL cluster of the suite, until Ctrl-C, and print where it is",
+        run: postgres::run,
     },
     Command {
         name: "vectors",

@@ -1,13 +1,14 @@
 //! `cargo xtask test`: the whole suite in one profile and one feature set.
 //!
-//! Needs nothing but the toolchain and works for root and for an ordinary user. Every program a test
-//! starts, the test stops. Outside referees are asked where they are installed; where one is
+//! Needs the toolchain and PostgreSQL, and works for root and for an ordinary user. It starts a private
+//! cluster for the suite and stops it; every program a test starts, the test stops. Outside referees are asked where they are installed; where one is
 //! missing, one line says so. The last lines printed are cargo's own.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 
+use crate::postgres::{self, Cluster, Disk};
 use crate::process;
 use crate::repo;
 
@@ -71,6 +72,8 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     for line in missing_referees(|referee| process::is_present(referee.program, referee.probe)) {
         eprintln!("{line}");
     }
+    let cluster = Cluster::start(Disk::Unsynced)?;
+    eprintln!("PostgreSQL runs as {}", cluster.runs_as);
     // `--all-targets` resolves features as `cargo test` does, so that nothing is built twice and the
     // binary that the black-box tests start is the one just built.
     let steps: [&[&str]; 2] = [
@@ -83,6 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         if at == 1 {
             cargo.args(&filters);
         }
+        cargo.env(postgres::VARIABLE, cluster.socket());
         if full {
             cargo.env(FULL_VARIABLE, "1");
         }

@@ -4,10 +4,10 @@ use leadvault_domain::{
     ApiKeyId, Country, DatasetId, Employer, InstructionId, PrincipalId, Purpose, RecipientId, Role,
     TenantNo, Timestamp,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -17,15 +17,15 @@ use crate::write::{Conflict, Outcome};
 statements! {
     FIND = "SELECT uuid, secret_hash, role, principal, employer, recipient, country, \
             default_instruction, default_purpose, datasets, created_at, expires_at, revoked_at, \
-            meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = ?1 AND uuid = ?2";
+            meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = $1 AND uuid = $2";
     LIST = "SELECT uuid, secret_hash, role, principal, employer, recipient, country, \
             default_instruction, default_purpose, datasets, created_at, expires_at, revoked_at, \
-            meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = ?1 ORDER BY uuid";
+            meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = $1 ORDER BY uuid";
     INSERT = "INSERT INTO api_key (tenant_no, uuid, secret_hash, role, principal, employer, \
               recipient, country, default_instruction, default_purpose, datasets, created_at, \
-              expires_at, meta_leaf, meta_revision, meta) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
-              ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING";
-    REVOKE = "UPDATE api_key SET revoked_at = ?3 WHERE tenant_no = ?1 AND uuid = ?2 \
+              expires_at, meta_leaf, meta_revision, meta) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
+              $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
+    REVOKE = "UPDATE api_key SET revoked_at = $3 WHERE tenant_no = $1 AND uuid = $2 \
               AND revoked_at IS NULL";
 }
 
@@ -70,7 +70,7 @@ pub struct InsertApiKey {
 impl InsertApiKey {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, meta) = (&self.row, self.row.meta.as_ref());
@@ -80,7 +80,7 @@ impl InsertApiKey {
             Employer::Recipient(id) => ("recipient", Some(id.bytes().to_vec())),
         };
         let datasets = row.datasets.as_ref();
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.id.bytes().to_vec())
             .bind(row.secret_hash.to_vec())
@@ -99,7 +99,7 @@ impl InsertApiKey {
             .bind(meta.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -116,16 +116,16 @@ pub struct RevokeApiKey {
 impl RevokeApiKey {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(REVOKE)
+        let done = query(REVOKE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.at.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+        Ok(Outcome::one(done, Conflict::Missing))
     }
 }
 
@@ -139,8 +139,8 @@ impl DataStore {
         scope: TenantScope,
         id: ApiKeyId,
     ) -> Result<Option<ApiKeyRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// All keys of the tenant, in the order in which they were made.
@@ -148,11 +148,11 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_api_keys(&self, scope: TenantScope) -> Result<Vec<ApiKeyRow>> {
-        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
+        self.engine().list(scope, query(LIST).bind(scope.no()), decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<ApiKeyRow> {
+fn decode(row: &Row) -> Result<ApiKeyRow> {
     let cells = Cells::new("api_key", row);
     let employer = match cells.value("employer")? {
         "tenant" => Employer::Tenant,

@@ -15,11 +15,12 @@ use leadvault_domain::TenantNo;
 use leadvault_ledger::{
     AppendChunks, AppendError, Appended, Batch, CommittedChunk, Hash, Op, OpResult,
 };
-use sqlx::sqlite::SqliteConnection;
 
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
-use crate::error::{StoreError, is_full};
+use crate::engine::connection::CommitError;
+use crate::engine::{Connection, Reach};
+use crate::error::StoreError;
 use crate::fail_point::Steps;
 use crate::journal::{self, Chunk, End};
 use crate::stage::StageTransaction;
@@ -151,21 +152,23 @@ impl DataStore {
         let mut results: Vec<OpResult<Outcome>> = Vec::with_capacity(slice.len());
         results.resize_with(slice.len(), || OpResult::Failed);
         let mut parts = Vec::with_capacity(by_log.len());
-        let mut held = self.engine().writer().await?;
+        let reach = Reach::Tenants(by_log.keys().copied().collect());
+        let mut held = self.engine().writer(reach).await?;
         let mut transaction = held.begin().await?;
         self.steps().reached("commit.1.begun");
         let stage = StageTransaction::new(self.stage());
-        let mut known = journal::find_logs(&mut transaction, by_log.keys().copied()).await?;
+        let mut known =
+            journal::find_logs(&mut transaction.connection(), by_log.keys().copied()).await?;
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
             let (control, end) = known.remove(&log).unzip();
             let start = Start { log, control, end: end.flatten(), stage: &stage };
-            let part =
-                run_log(&mut transaction, self.steps(), start, ops, undone, &mut results).await?;
+            let connection = &mut transaction.connection();
+            let part = run_log(connection, self.steps(), start, ops, undone, &mut results).await?;
             parts.extend(part);
         }
         self.steps().reached("commit.3.chunk");
-        transaction.commit().await.map_err(|error| commit_failed(&error))?;
+        transaction.commit().await.map_err(commit_failed)?;
         self.steps().reached("commit.4.committed");
         drop(held);
         self.keeper().committed();
@@ -173,13 +176,13 @@ impl DataStore {
     }
 }
 
-fn commit_failed(error: &sqlx::Error) -> Halt {
-    if is_full(error) { Halt::Full } else { Halt::Unknown }
+fn commit_failed(failed: CommitError) -> Halt {
+    if failed.is_full { Halt::Full } else { Halt::Unknown }
 }
 
 /// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.
 async fn run_log<'a>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     steps: &Steps,
     start: Start<'a>,
     ops: impl Iterator<Item = (usize, &'a Operation)> + Send,

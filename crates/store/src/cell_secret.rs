@@ -4,19 +4,19 @@
 //! not bring an old signing key back as the current one.
 
 use leadvault_domain::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 use crate::cells::Cells;
+use crate::engine::{Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::key_store::KeyStore;
 use crate::statement::statements;
 
 statements! {
-    LIST = "SELECT generation, wrapped, created_at FROM cell_secret WHERE name = ?1 \
+    LIST = "SELECT generation, wrapped, created_at FROM cell_secret WHERE name = $1 \
             ORDER BY generation";
     INSERT = "INSERT INTO cell_secret (name, generation, wrapped, created_at) \
-              VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-    DELETE = "DELETE FROM cell_secret WHERE name = ?1 AND generation < ?2";
+              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    DELETE = "DELETE FROM cell_secret WHERE name = $1 AND generation < $2";
 }
 
 /// One generation of a secret.
@@ -36,9 +36,8 @@ impl KeyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_cell_secrets(&self, name: &'static str) -> Result<Vec<CellSecretRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(name).fetch_all(&mut *connection).await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST).bind(name);
+        let decode = |row: &Row| {
             let cells = Cells::new("cell_secret", row);
             Ok(CellSecretRow {
                 generation: cells.number("generation")?,
@@ -46,7 +45,7 @@ impl KeyStore {
                 created_at: cells.time("created_at")?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(Reach::Nobody, question, decode).await
     }
 
     /// Stores a generation, durably.
@@ -58,16 +57,16 @@ impl KeyStore {
     }
 
     async fn insert_secret_once(&self, name: &'static str, row: &CellSecretRow) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(Reach::Nobody).await?;
         let mut transaction = held.begin().await?;
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(name)
             .bind(i64::from(row.generation))
             .bind(row.wrapped.clone())
             .bind(row.created_at.micros())
-            .execute(&mut *transaction)
+            .execute(&mut transaction.connection())
             .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(StoreError::Exists { table: "cell_secret" });
         }
         transaction.commit().await?;
@@ -83,10 +82,10 @@ impl KeyStore {
     }
 
     async fn delete_secrets_once(&self, name: &'static str, generation: u32) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(Reach::Nobody).await?;
         let mut transaction = held.begin().await?;
-        let query = sqlx::query(DELETE).bind(name).bind(i64::from(generation));
-        query.execute(&mut *transaction).await?;
+        let delete = query(DELETE).bind(name).bind(i64::from(generation));
+        delete.execute(&mut transaction.connection()).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -5,21 +5,21 @@
 use std::str::FromStr;
 
 use leadvault_domain::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row as _, Sqlite, Type};
 
+use crate::engine::Row;
+use crate::engine::row::FromCell;
 use crate::error::{Result, StoreError};
 
 /// A row of `table` as it is read.
 #[derive(Clone, Copy)]
 pub(crate) struct Cells<'r> {
     table: &'static str,
-    row: &'r SqliteRow,
+    row: &'r Row,
 }
 
 impl<'r> Cells<'r> {
     /// Reads `row` as one of `table`.
-    pub(crate) const fn new(table: &'static str, row: &'r SqliteRow) -> Self {
+    pub(crate) const fn new(table: &'static str, row: &'r Row) -> Self {
         Self { table, row }
     }
 
@@ -31,9 +31,9 @@ impl<'r> Cells<'r> {
     /// A value of a type the engine knows.
     pub(crate) fn value<T>(&self, column: &'static str) -> Result<T>
     where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
+        T: FromCell<'r>,
     {
-        self.row.try_get(column).map_err(|_| self.bad(column))
+        self.row.get(column).map_err(|_| self.bad(column))
     }
 
     /// A number that fits `T`.

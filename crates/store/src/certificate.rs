@@ -4,10 +4,10 @@
 //! written again, so repeating a finished shred cannot certify zero rows (deletion.md 5.3, rules 1 and 2).
 
 use leadvault_domain::{OperationId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::statement::statements;
@@ -15,13 +15,13 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT requested_index, rows, begun_at, completed_index, body FROM certificate \
-            WHERE tenant_no = ?1 AND operation = ?2";
+            WHERE tenant_no = $1 AND operation = $2";
     INSERT = "INSERT INTO certificate (tenant_no, operation, requested_index, rows, begun_at) \
-              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    COMPLETE = "UPDATE certificate SET completed_index = ?3 \
-                WHERE tenant_no = ?1 AND operation = ?2 AND completed_index IS NULL";
-    ISSUE = "UPDATE certificate SET body = ?3 \
-             WHERE tenant_no = ?1 AND operation = ?2 AND completed_index IS NOT NULL \
+              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    COMPLETE = "UPDATE certificate SET completed_index = $3 \
+                WHERE tenant_no = $1 AND operation = $2 AND completed_index IS NULL";
+    ISSUE = "UPDATE certificate SET body = $3 \
+             WHERE tenant_no = $1 AND operation = $2 AND completed_index IS NOT NULL \
              AND body IS NULL";
 }
 
@@ -54,13 +54,13 @@ pub struct InsertCertificate {
 impl InsertCertificate {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         // A certificate names the entry that asked for it.
         let index = index.ok_or(StoreError::OutOfRange)?;
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.operation.bytes().to_vec())
             .bind(stored(index)?)
@@ -68,7 +68,7 @@ impl InsertCertificate {
             .bind(self.begun_at.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -82,18 +82,18 @@ pub struct CompleteCertificate {
 impl CompleteCertificate {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         let index = index.ok_or(StoreError::OutOfRange)?;
-        let done = sqlx::query(COMPLETE)
+        let done = query(COMPLETE)
             .bind(i64::from(tenant.0))
             .bind(self.operation.bytes().to_vec())
             .bind(stored(index)?)
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -110,16 +110,16 @@ pub struct IssueCertificate {
 impl IssueCertificate {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(ISSUE)
+        let done = query(ISSUE)
             .bind(i64::from(tenant.0))
             .bind(self.operation.bytes().to_vec())
             .bind(self.body.clone())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -133,17 +133,12 @@ impl DataStore {
         scope: TenantScope,
         operation: OperationId,
     ) -> Result<Option<CertificateRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(operation.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND).bind(scope.no()).bind(operation.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<CertificateRow> {
+fn decode(row: &Row) -> Result<CertificateRow> {
     let cells = Cells::new("certificate", row);
     Ok(CertificateRow {
         requested_index: cells.number("requested_index")?,

@@ -1,10 +1,10 @@
 //! Which leads an entry of the log changed, sealed: the side rows of the change feed.
 
 use leadvault_domain::{LeadId, LeafRange, TenantNo};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::import_slice::WholeSlice;
 use crate::scope::TenantScope;
@@ -14,9 +14,9 @@ use crate::write::{Conflict, Outcome, Write};
 
 statements! {
     INSERT = "INSERT INTO change (tenant_no, log_index, leads_leaf, leads_revision, leads) \
-              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     LIST = "SELECT log_index, leads_leaf, leads_revision, leads FROM change \
-            WHERE tenant_no = ?1 AND log_index >= ?2 AND log_index < ?3 ORDER BY log_index";
+            WHERE tenant_no = $1 AND log_index >= $2 AND log_index < $3 ORDER BY log_index";
 }
 
 /// The leads that a write changes, as far as it names them. Erasures are told by their own rows.
@@ -79,13 +79,13 @@ pub struct InsertChange {
 impl InsertChange {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         // A change without its entry is in no feed.
         let index = index.ok_or(StoreError::OutOfRange)?;
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(stored(index)?)
             .bind(i64::from(self.leads.leaf))
@@ -93,7 +93,7 @@ impl InsertChange {
             .bind(self.leads.blob.clone())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -117,14 +117,8 @@ impl DataStore {
         from: u64,
         to: u64,
     ) -> Result<Vec<ChangeRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
-            .bind(scope.no())
-            .bind(stored(from)?)
-            .bind(stored(to)?)
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST).bind(scope.no()).bind(stored(from)?).bind(stored(to)?);
+        let decode = |row: &Row| {
             let cells = Cells::new("change", row);
             let leads = Sealed::read(cells, "leads_leaf", "leads_revision", "leads")?;
             Ok(ChangeRow {
@@ -132,6 +126,6 @@ impl DataStore {
                 leads: leads.ok_or(cells.bad("leads"))?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 }

@@ -7,30 +7,32 @@ use async_trait::async_trait;
 use leadvault_domain::{DatasetNo, TenantNo, TenantState};
 use leadvault_keys::{ControlUnavailable, EpochControl};
 use leadvault_ledger::Generations;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
-use crate::statement::statements;
+use crate::statement::{Sql, statements};
 use crate::write::Outcome;
 
 statements! {
-    FIND = "SELECT state_gen, dir_gen, key_epoch, state FROM tenant_control WHERE tenant_no = ?1";
+    FIND = "SELECT state_gen, dir_gen, key_epoch, state FROM tenant_control WHERE tenant_no = $1";
     INSERT = "INSERT INTO tenant_control (tenant_no, state_gen, dir_gen, key_epoch, state) \
-              VALUES (?1, ?2, ?3, ?4, ?5)";
-    UPDATE_STATE = "UPDATE tenant_control SET state = ?2, state_gen = state_gen + 1 \
-                    WHERE tenant_no = ?1";
-    BUMP_STATE = "UPDATE tenant_control SET state_gen = state_gen + 1 WHERE tenant_no = ?1";
-    BUMP_DIR = "UPDATE tenant_control SET dir_gen = dir_gen + 1 WHERE tenant_no = ?1";
+              VALUES ($1, $2, $3, $4, $5)";
+    UPDATE_STATE = "UPDATE tenant_control SET state = $2, state_gen = state_gen + 1 \
+                    WHERE tenant_no = $1";
+    BUMP_STATE = "UPDATE tenant_control SET state_gen = state_gen + 1 WHERE tenant_no = $1";
+    BUMP_DIR = "UPDATE tenant_control SET dir_gen = dir_gen + 1 WHERE tenant_no = $1";
     RAISE_EPOCH = "UPDATE tenant_control SET \
-                   dir_gen = dir_gen + CASE WHEN key_epoch < ?3 THEN 1 ELSE 0 END, key_epoch = ?2 \
-                   WHERE tenant_no = ?1 AND key_epoch < ?2";
-    RAISE_GENERATIONS = "UPDATE tenant_control SET state_gen = MAX(state_gen, ?2), \
-                         dir_gen = MAX(dir_gen, ?3) WHERE tenant_no = ?1";
-    COUNT_UP = "UPDATE cell_counter SET value = value + 1 WHERE name = ?1 RETURNING value";
-    COUNT_DATASET = "UPDATE tenant SET last_dataset_no = last_dataset_no + 1 WHERE tenant_no = ?1 \
+                   dir_gen = dir_gen + CASE WHEN key_epoch < $3 THEN 1 ELSE 0 END, key_epoch = $2 \
+                   WHERE tenant_no = $1 AND key_epoch < $2";
+    RAISE_GENERATIONS = "UPDATE tenant_control SET \
+                         state_gen = CASE WHEN state_gen < $2 THEN $2 ELSE state_gen END, \
+                         dir_gen = CASE WHEN dir_gen < $3 THEN $3 ELSE dir_gen END \
+                         WHERE tenant_no = $1";
+    COUNT_UP = "UPDATE cell_counter SET value = value + 1 WHERE name = $1 RETURNING value";
+    COUNT_DATASET = "UPDATE tenant SET last_dataset_no = last_dataset_no + 1 WHERE tenant_no = $1 \
                      RETURNING last_dataset_no";
     PROBE = "UPDATE cell_counter SET value = 1 - value WHERE name = 'probe'";
 }
@@ -66,7 +68,7 @@ pub struct BumpState;
 impl BumpState {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         bump(connection, tenant, BUMP_STATE).await
@@ -80,7 +82,7 @@ pub struct BumpDir;
 impl BumpDir {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         bump(connection, tenant, BUMP_DIR).await
@@ -88,12 +90,12 @@ impl BumpDir {
 }
 
 async fn bump(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
-    statement: &'static str,
+    statement: Sql,
 ) -> Result<Outcome> {
-    let done = sqlx::query(statement).bind(i64::from(tenant.0)).execute(connection).await?;
-    if done.rows_affected() != 1 {
+    let done = query(statement).bind(i64::from(tenant.0)).execute(connection).await?;
+    if done != 1 {
         return Err(StoreError::Missing { table: TABLE });
     }
     Ok(Outcome::Done)
@@ -101,14 +103,14 @@ async fn bump(
 
 /// The control row inside a transaction; `None` for a tenant that does not exist.
 pub(crate) async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
 ) -> Result<Option<ControlRow>> {
-    let row = sqlx::query(FIND).bind(i64::from(tenant.0)).fetch_optional(connection).await?;
+    let row = query(FIND).bind(i64::from(tenant.0)).fetch_optional(connection).await?;
     row.as_ref().map(decode).transpose()
 }
 
-pub(crate) fn decode(row: &SqliteRow) -> Result<ControlRow> {
+pub(crate) fn decode(row: &Row) -> Result<ControlRow> {
     let cells = Cells::new(TABLE, row);
     Ok(ControlRow {
         state_gen: cells.number("state_gen")?,
@@ -120,11 +122,11 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<ControlRow> {
 
 /// Makes the control row of a new tenant.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     row: ControlRow,
 ) -> Result<()> {
-    sqlx::query(INSERT)
+    query(INSERT)
         .bind(i64::from(tenant.0))
         .bind(i64::from(row.state_gen))
         .bind(i64::from(row.dir_gen))
@@ -137,16 +139,16 @@ pub(crate) async fn insert(
 
 /// Sets the state of the tenant and bumps its generation.
 pub(crate) async fn update_state(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     state: TenantState,
 ) -> Result<()> {
-    let done = sqlx::query(UPDATE_STATE)
+    let done = query(UPDATE_STATE)
         .bind(i64::from(tenant.0))
         .bind(state.as_str())
         .execute(connection)
         .await?;
-    if done.rows_affected() != 1 {
+    if done != 1 {
         return Err(StoreError::Missing { table: TABLE });
     }
     Ok(())
@@ -158,8 +160,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_control(&self, scope: TenantScope) -> Result<Option<ControlRow>> {
-        let mut connection = self.engine().reader().await?;
-        find(&mut connection, scope.0).await
+        let mut reader = self.engine().reader(scope).await?;
+        find(&mut reader.connection(), scope.0).await
     }
 
     /// Takes the next tenant number. It is never given out again, used or not.
@@ -167,7 +169,7 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn reserve_tenant_no(&self) -> Result<TenantNo> {
-        let value = self.engine().write(|| self.count(COUNT_UP, Count::Tenant)).await?;
+        let value = self.engine().write(|| self.count_tenant()).await?;
         u32::try_from(value).map(TenantNo).map_err(|_| StoreError::OutOfRange)
     }
 
@@ -176,8 +178,7 @@ impl DataStore {
     /// # Errors
     /// [`StoreError::Missing`] without the tenant.
     pub async fn reserve_dataset_no(&self, scope: TenantScope) -> Result<DatasetNo> {
-        let value =
-            self.engine().write(|| self.count(COUNT_DATASET, Count::Dataset(scope))).await?;
+        let value = self.engine().write(|| self.count_dataset(scope)).await?;
         u32::try_from(value).map(DatasetNo).map_err(|_| StoreError::OutOfRange)
     }
 
@@ -190,15 +191,15 @@ impl DataStore {
     }
 
     async fn raise_generations_once(&self, scope: TenantScope, floor: Generations) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(scope).await?;
         let mut transaction = held.begin().await?;
-        let done = sqlx::query(RAISE_GENERATIONS)
+        let done = query(RAISE_GENERATIONS)
             .bind(scope.no())
             .bind(i64::from(floor.state_gen))
             .bind(i64::from(floor.dir_gen.unwrap_or(0)))
-            .execute(&mut *transaction)
+            .execute(&mut transaction.connection())
             .await?;
-        if done.rows_affected() != 1 {
+        if done != 1 {
             return Err(StoreError::Missing { table: TABLE });
         }
         transaction.commit().await?;
@@ -207,31 +208,30 @@ impl DataStore {
 
     /// Writes one row and commits: whether the store can be written at all.
     pub(crate) async fn probe_once(&self) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(Reach::Nobody).await?;
         let mut transaction = held.begin().await?;
-        sqlx::query(PROBE).execute(&mut *transaction).await?;
+        query(PROBE).execute(&mut transaction.connection()).await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    async fn count(&self, statement: &'static str, what: Count) -> Result<i64> {
-        let mut held = self.engine().writer().await?;
+    async fn count_tenant(&self) -> Result<i64> {
+        let mut held = self.engine().writer(Reach::Nobody).await?;
         let mut transaction = held.begin().await?;
-        let query = sqlx::query_scalar(statement);
-        let query = match what {
-            Count::Tenant => query.bind("tenant_no"),
-            Count::Dataset(scope) => query.bind(scope.no()),
-        };
-        let value: Option<i64> = query.fetch_optional(&mut *transaction).await?;
+        let counted = query(COUNT_UP).bind("tenant_no");
+        let value = counted.scalar(&mut transaction.connection()).await?;
+        transaction.commit().await?;
+        Ok(value)
+    }
+
+    async fn count_dataset(&self, scope: TenantScope) -> Result<i64> {
+        let mut held = self.engine().writer(scope).await?;
+        let mut transaction = held.begin().await?;
+        let counted = query(COUNT_DATASET).bind(scope.no());
+        let value = counted.scalar_optional(&mut transaction.connection()).await?;
         transaction.commit().await?;
         value.ok_or(StoreError::Missing { table: "tenant" })
     }
-}
-
-#[derive(Clone, Copy)]
-enum Count {
-    Tenant,
-    Dataset(TenantScope),
 }
 
 #[async_trait]
@@ -249,13 +249,13 @@ impl EpochControl for DataStore {
 
 impl DataStore {
     async fn raise_epoch_once(&self, tenant: TenantNo, epoch: u32, structural: u32) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(tenant).await?;
         let mut transaction = held.begin().await?;
-        sqlx::query(RAISE_EPOCH)
+        query(RAISE_EPOCH)
             .bind(i64::from(tenant.0))
             .bind(i64::from(epoch))
             .bind(i64::from(structural))
-            .execute(&mut *transaction)
+            .execute(&mut transaction.connection())
             .await?;
         transaction.commit().await?;
         Ok(())

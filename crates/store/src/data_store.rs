@@ -1,4 +1,4 @@
-//! The data store of a cell: `data.db`.
+//! The data store of a cell: `data.db`, or a database of PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,13 +6,16 @@ use std::sync::Arc;
 use leadvault_keys::FailPoint;
 use sqlx::migrate::Migrator;
 
-use crate::engine::{Engine, StoreOptions};
+use crate::engine::{
+    Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
+};
 use crate::error::Result;
 use crate::fail_point::Steps;
 use crate::keeper::{Keeper, Step, merge_next};
 use crate::stage::StageCache;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/data");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres/data");
 
 /// Rows of tenants, and the journal. Sees sealed bytes, tags and numbers; never a key, never plaintext.
 #[derive(Debug)]
@@ -31,7 +34,9 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<Self> {
-        let engine = Arc::new(Engine::open(path, &MIGRATIONS, options).await?);
+        let engine = Arc::new(Engine::Sqlite(Box::new(
+            SqliteEngine::open(path, &MIGRATIONS, options).await?,
+        )));
         let stage = Arc::new(StageCache::default());
         let keeper = Keeper::start(Arc::clone(&engine), Arc::clone(&stage));
         Ok(Self {
@@ -41,6 +46,31 @@ impl DataStore {
             files: path.with_file_name("files"),
             steps: Steps::default(),
         })
+    }
+
+    /// Opens the data store in the PostgreSQL database at `url`, as a member of `lv_app`; sealed objects go
+    /// to `files`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Address`], [`crate::StoreError::Role`]; [`crate::StoreError::SchemaOlder`] before
+    /// [`DataStore::migrate_postgres`], [`crate::StoreError::SchemaNewer`] if a newer program has been there.
+    pub async fn open_postgres(url: &str, files: &Path, options: PostgresOptions) -> Result<Self> {
+        let engine = PostgresEngine::open(url, &POSTGRES_MIGRATIONS, options).await?;
+        Ok(Self {
+            engine: Arc::new(Engine::Postgres(engine)),
+            stage: Arc::default(),
+            keeper: Keeper::idle(),
+            files: files.to_owned(),
+            steps: Steps::default(),
+        })
+    }
+
+    /// Makes the schema in the PostgreSQL database at `url`, or brings it up, as the owner of its tables.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::SchemaNewer`] if a newer program has been there; else what the engine says.
+    pub async fn migrate_postgres(url: &str) -> Result<()> {
+        postgres::migrate(url, &POSTGRES_MIGRATIONS).await
     }
 
     /// With a listener at each step `commit.…` of [`crate::fail_point::FAIL_POINTS`].
@@ -72,7 +102,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn look(path: &Path) -> Result<Self> {
-        let engine = Arc::new(Engine::look(path, &MIGRATIONS).await?);
+        let engine =
+            Arc::new(Engine::Sqlite(Box::new(SqliteEngine::look(path, &MIGRATIONS).await?)));
         let (stage, keeper) = (Arc::default(), Keeper::idle());
         let (files, steps) = (path.with_file_name("files"), Steps::default());
         Ok(Self { engine, stage, keeper, files, steps })

@@ -1,10 +1,10 @@
 //! Datasets of a tenant. A shredded one keeps its row, so that its number is never given out again.
 
 use leadvault_domain::{DatasetId, DatasetNo, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -14,16 +14,16 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT dataset_no, uuid, tree, state, created_at, meta_leaf, meta_revision, meta, \
-            columns_leaf, columns_revision, columns FROM dataset WHERE tenant_no = ?1 AND uuid = ?2";
+            columns_leaf, columns_revision, columns FROM dataset WHERE tenant_no = $1 AND uuid = $2";
     LIST = "SELECT dataset_no, uuid, tree, state, created_at, meta_leaf, meta_revision, meta, \
-            columns_leaf, columns_revision, columns FROM dataset WHERE tenant_no = ?1 \
+            columns_leaf, columns_revision, columns FROM dataset WHERE tenant_no = $1 \
             ORDER BY dataset_no";
     INSERT = "INSERT INTO dataset (tenant_no, dataset_no, uuid, tree, state, created_at, meta_leaf, \
               meta_revision, meta, columns_leaf, columns_revision, columns) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
-    UPDATE = "UPDATE dataset SET tree = ?3, state = ?4, meta_leaf = ?5, meta_revision = ?6, \
-              meta = ?7, columns_leaf = ?8, columns_revision = ?9, columns = ?10 \
-              WHERE tenant_no = ?1 AND dataset_no = ?2";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+    UPDATE = "UPDATE dataset SET tree = $3, state = $4, meta_leaf = $5, meta_revision = $6, \
+              meta = $7, columns_leaf = $8, columns_revision = $9, columns = $10 \
+              WHERE tenant_no = $1 AND dataset_no = $2";
 }
 
 /// A dataset.
@@ -55,11 +55,11 @@ pub struct InsertDataset {
 impl InsertDataset {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, meta, columns) = (&self.row, self.row.meta.as_ref(), self.row.columns.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(i64::from(row.no.0))
             .bind(row.id.bytes().to_vec())
@@ -74,7 +74,7 @@ impl InsertDataset {
             .bind(columns.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -88,11 +88,11 @@ pub struct UpdateDataset {
 impl UpdateDataset {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, meta, columns) = (&self.row, self.row.meta.as_ref(), self.row.columns.as_ref());
-        let done = sqlx::query(UPDATE)
+        let done = query(UPDATE)
             .bind(i64::from(tenant.0))
             .bind(i64::from(row.no.0))
             .bind(i64::from(row.tree))
@@ -105,7 +105,7 @@ impl UpdateDataset {
             .bind(columns.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+        Ok(Outcome::one(done, Conflict::Missing))
     }
 }
 
@@ -119,8 +119,8 @@ impl DataStore {
         scope: TenantScope,
         id: DatasetId,
     ) -> Result<Option<DatasetRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// All datasets of the tenant, in any state, ascending by number; at most 1,000 live (protocols.md 1.1).
@@ -128,11 +128,11 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_datasets(&self, scope: TenantScope) -> Result<Vec<DatasetRow>> {
-        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
+        self.engine().list(scope, query(LIST).bind(scope.no()), decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<DatasetRow> {
+fn decode(row: &Row) -> Result<DatasetRow> {
     let cells = Cells::new("dataset", row);
     Ok(DatasetRow {
         no: DatasetNo(cells.number("dataset_no")?),

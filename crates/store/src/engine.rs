@@ -1,512 +1,162 @@
-//! One SQLite database: a single writing connection, a few reading ones, and the ballast beside it.
+//! A database: SQLite in one file, or PostgreSQL. What is above it says neither name.
 //!
-//! What it guarantees: a committed transaction is on the disk (`synchronous = FULL`), every write begins
-//! with `BEGIN IMMEDIATE` and therefore never meets a conflict halfway, and writers are served in the order
-//! in which they came. Each of the journal's two lanes has one transaction in flight, so a commit of reads
-//! waits for at most one slice of an import.
+//! Both keep what a committed transaction says (`synchronous = FULL`, `synchronous_commit = on`), and both let
+//! one writer at a time at the rows of a tenant: SQLite by its write lock, PostgreSQL by an advisory lock
+//! of the tenant that a writing transaction takes as it begins.
 //!
-//! What it is not: a place for SQL about rows. The pragmas below are its only statements.
+//! - [`query`]: a statement with its values; [`row`]: what comes back.
+//! - [`connection`]: what statements run on; [`reach`]: whose rows they may touch.
 
 use std::future::Future;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
-use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode,
-    SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
-use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use crate::error::Result;
 
-use crate::ballast::Ballast;
-use crate::disk::blocking;
-use crate::error::{Result, StoreError};
-use crate::statement::statements;
+pub(crate) mod connection;
+pub(crate) mod postgres;
+pub(crate) mod query;
+pub(crate) mod reach;
+pub(crate) mod row;
+pub(crate) mod sqlite;
 
-/// How long a connection waits for a lock that another process holds (`doctor`, a backup).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The log file is cut to this after a checkpoint, so that one large import does not keep its size.
-const JOURNAL_BYTES_MAX: &str = "67108864";
-/// Page cache of the writer, negative = KiB: holds the upper levels of every index of 5M leads.
-const WRITER_CACHE: &str = "-32768";
-/// Page cache of each reader, negative = KiB: the upper levels of the tables of 1M leads. What is below comes
-/// from the cache of the operating system, which the memory of the process does not count.
-const READER_CACHE: &str = "-4096";
-/// Pages in the write-ahead log before a commit copies them back, which holds its writer for a quarter of a
-/// second. Where a keeper runs it comes first, so that this is met only if it cannot keep up.
-const CHECKPOINT_PAGES: &str = "40000";
-/// Pages in the write-ahead log before the keeper copies them back: 48 MiB, so that a page that many
-/// transactions touch is copied once.
-const CHECKPOINT_BEHIND_PAGES: i64 = 12_000;
-/// Pages that may be copied back while writers wait: a few milliseconds.
-const CHECKPOINT_HELD_PAGES: i64 = 1_000;
-/// Rounds of copying beside the writers, each shorter than the one before, until that few are left.
-const CHECKPOINT_ROUNDS: usize = 4;
-/// More than the number of statements of this crate: none is ever prepared twice by one connection.
-const STATEMENT_CACHE: usize = 512;
-/// Takes the write lock at once: a transaction that begins by reading could lose it later.
-const BEGIN: &str = "BEGIN IMMEDIATE";
-
-statements! {
-    /// Moves the write-ahead log into the database and cuts it to nothing.
-    CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
-    /// The last migration that ran.
-    SCHEMA = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    /// Says `ok`, or the first thing that is wrong.
-    QUICK_CHECK = "PRAGMA quick_check(1)";
-    /// Copies what it can without waiting for anybody.
-    CHECKPOINT_BESIDE = "PRAGMA wal_checkpoint(PASSIVE)";
-    /// Copies nothing, and says how much there is.
-    CHECKPOINT_SIZE = "PRAGMA wal_checkpoint(NOOP)";
-    /// Gives at most 1,000 free pages back, so that the call stays short.
-    RECLAIM = "PRAGMA incremental_vacuum(1000)";
-}
-
-/// How a store is opened.
-#[derive(Debug, Clone, Copy)]
-pub struct StoreOptions {
-    /// Size of the ballast file; 0 = none.
-    pub ballast_bytes: u64,
-    /// Reading connections.
-    pub readers: u32,
-    /// The database may not grow beyond this many pages of 4 KiB; `None` = no limit.
-    pub pages_max: Option<u32>,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        // 64 MiB: protocols.md 1.2. Four readers: two cores, and SQLite's reads hardly wait.
-        Self { ballast_bytes: 64 << 20, readers: 4, pages_max: None }
-    }
-}
+pub(crate) use connection::{Connection, Held, Reader};
+pub(crate) use postgres::PostgresEngine;
+pub use postgres::PostgresOptions;
+pub(crate) use query::{Query, query};
+pub(crate) use reach::Reach;
+pub(crate) use row::Row;
+pub(crate) use sqlite::SqliteEngine;
+pub use sqlite::StoreOptions;
 
 /// An open database.
 #[derive(Debug)]
-pub(crate) struct Engine {
-    writer: Mutex<Option<SqliteConnection>>,
-    readers: SqlitePool,
-    options: SqliteConnectOptions,
-    /// Moves the write-ahead log beside the writer; opened when it is first needed.
-    copier: Mutex<Option<SqliteConnection>>,
-    suspect: AtomicBool,
-    ballast: Arc<Ballast>,
-}
-
-/// A statement of this crate with its values bound.
-pub(crate) type Question<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-/// The writing connection, held.
-pub(crate) struct Held<'a>(MappedMutexGuard<'a, SqliteConnection>);
-
-impl Held<'_> {
-    /// Begins a writing transaction. Dropping it without `commit` rolls it back.
-    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>> {
-        Ok(self.0.begin_with(BEGIN).await?)
-    }
+pub(crate) enum Engine {
+    Sqlite(Box<SqliteEngine>),
+    Postgres(PostgresEngine),
 }
 
 impl Engine {
-    /// Opens or makes the database at `path` and brings its schema up.
-    pub(crate) async fn open(
-        path: &Path,
-        migrator: &'static Migrator,
-        settings: StoreOptions,
-    ) -> Result<Self> {
-        let options = writing(path, settings);
-        let mut writer = options.connect().await?;
-        migrate(migrator, &mut writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(settings.readers.max(1))
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(reading(path))
-            .await?;
-        let ballast = Arc::new(Ballast::open(path, settings.ballast_bytes));
-        Ok(Self {
-            writer: Mutex::new(Some(writer)),
-            readers,
-            options,
-            copier: Mutex::new(None),
-            suspect: AtomicBool::new(false),
-            ballast,
-        })
-    }
-
-    /// Opens the database at `path` for reading alone; both kinds of connections refuse to write.
-    pub(crate) async fn look(path: &Path, migrator: &'static Migrator) -> Result<Self> {
-        let readers =
-            SqlitePoolOptions::new().max_connections(1).connect_with(reading(path)).await?;
-        let found: i64 = sqlx::query_scalar(SCHEMA).fetch_one(&readers).await?;
-        let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
-        if found > known {
-            return Err(StoreError::SchemaNewer { found, known });
-        }
-        Ok(Self {
-            writer: Mutex::new(None),
-            readers,
-            options: reading(path),
-            copier: Mutex::new(None),
-            suspect: AtomicBool::new(false),
-            ballast: Arc::new(Ballast::open(path, 0)),
-        })
-    }
-
     /// A reading connection. It sees everything committed before the call.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
-        Ok(self.readers.acquire().await?)
+    pub(crate) async fn reader(&self, reach: impl Into<Reach>) -> Result<Reader> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.reader().await,
+            Self::Postgres(postgres) => postgres.reader(&reach.into()).await,
+        }
+    }
+
+    /// A reading transaction: everything in it is read as of its first statement.
+    pub(crate) async fn snapshot(&self, reach: impl Into<Reach>) -> Result<Reader> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.snapshot().await,
+            Self::Postgres(postgres) => postgres.snapshot(&reach.into()).await,
+        }
     }
 
     /// The one row that answers a question, decoded.
     pub(crate) async fn find<T>(
         &self,
-        question: Question<'_>,
-        decode: fn(&SqliteRow) -> Result<T>,
+        reach: impl Into<Reach>,
+        question: Query,
+        decode: impl Fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {
-        let mut connection = self.reader().await?;
-        let row = question.fetch_optional(&mut *connection).await?;
+        let mut reader = self.reader(reach).await?;
+        let row = question.fetch_optional(&mut reader.connection()).await?;
         row.as_ref().map(decode).transpose()
     }
 
     /// The rows that answer a question, decoded, in its order.
     pub(crate) async fn list<T>(
         &self,
-        question: Question<'_>,
-        decode: fn(&SqliteRow) -> Result<T>,
+        reach: impl Into<Reach>,
+        question: Query,
+        decode: impl Fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut connection = self.reader().await?;
-        let rows = question.fetch_all(&mut *connection).await?;
+        let mut reader = self.reader(reach).await?;
+        let rows = question.fetch_all(&mut reader.connection()).await?;
         rows.iter().map(decode).collect()
     }
 
-    /// A reading transaction: everything in it is read as of its first statement.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.readers.begin().await?)
+    /// A connection for a writing transaction. Where another holds the write lock of the reach it waits, at
+    /// the latest when the transaction begins, and is served in the order in which it came.
+    pub(crate) async fn writer(&self, reach: impl Into<Reach>) -> Result<Held<'_>> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.writer().await,
+            Self::Postgres(postgres) => postgres.writer(&reach.into()).await,
+        }
     }
 
-    /// The writing connection, in order of arrival. After an outage it is a new one: the state of the old
-    /// one's last transaction is not known.
-    pub(crate) async fn writer(&self) -> Result<Held<'_>> {
-        let mut guard = self.writer.lock().await;
-        if self.suspect.swap(false, Ordering::AcqRel) {
-            *guard = None;
-        }
-        if guard.is_none() {
-            *guard = Some(self.options.connect().await?);
-        }
-        let held = MutexGuard::try_map(guard, Option::as_mut);
-        held.map(Held).map_err(|_| StoreError::Unavailable)
-    }
-
-    /// Runs a writing transaction; if the disk is full, releases the ballast and runs it once more.
+    /// Runs a writing transaction; if the disk is full and there is a ballast, once more in its space.
     pub(crate) async fn write<T, F, Fut>(&self, mut attempt: F) -> Result<T>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let first = attempt().await;
-        let Err(error) = first else { return first };
-        if !error.is_outage() {
-            return first;
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write(attempt).await,
+            Self::Postgres(_) => attempt().await,
         }
-        self.suspect();
-        if error != StoreError::Unwritable || !self.ballast.release() {
-            return first;
-        }
-        let second = attempt().await;
-        if second.as_ref().is_err_and(|e| e.is_outage()) {
-            self.suspect();
-        }
-        second
     }
 
     /// The next writer gets a new connection: the state of the present one is not known.
     pub(crate) fn suspect(&self) {
-        self.suspect.store(true, Ordering::Release);
+        // A pool looks at each connection that comes back, and keeps none that does not answer.
+        if let Self::Sqlite(sqlite) = self {
+            sqlite.suspect();
+        }
     }
 
     /// Gives the ballast's space back; `false` if there was none.
     pub(crate) fn release_ballast(&self) -> bool {
-        self.ballast.release()
+        match self {
+            Self::Sqlite(sqlite) => sqlite.release_ballast(),
+            Self::Postgres(_) => false,
+        }
     }
 
-    /// Moves the write-ahead log into the database, cuts it, gives free pages back and makes the ballast
-    /// again. Returns whether the log could be cut; a reader in its way is not an error.
-    pub(crate) async fn checkpoint(&self) -> Result<bool> {
-        // While the copier is at work the log cannot be cut.
-        let _copier = self.copier.lock().await;
-        let mut held = self.writer().await?;
-        sqlx::query(RECLAIM).execute(&mut *held.0).await?;
-        let (busy, _, _): (i64, i64, i64) =
-            sqlx::query_as(CHECKPOINT).fetch_one(&mut *held.0).await?;
-        drop(held);
-        self.ballast.fill();
-        Ok(busy == 0)
-    }
-
-    /// Whether the database holds together.
-    pub(crate) async fn is_sound(&self) -> Result<bool> {
-        let mut reader = self.reader().await?;
-        let (found,): (String,) = sqlx::query_as(QUICK_CHECK).fetch_one(&mut *reader).await?;
-        Ok(found == "ok")
+    /// Whether what is needed for an erasure on a full disk is in place. PostgreSQL keeps its own files.
+    pub(crate) fn has_ballast(&self) -> bool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.has_ballast(),
+            Self::Postgres(_) => true,
+        }
     }
 
     /// Makes the ballast again where it was given up and there is room.
     pub(crate) async fn fill_ballast(&self) {
-        let ballast = Arc::clone(&self.ballast);
-        // Without it the next look tries again.
-        let refill = move || {
-            ballast.refill();
-            Ok(())
-        };
-        let _ = blocking(refill).await;
+        if let Self::Sqlite(sqlite) = self {
+            sqlite.fill_ballast().await;
+        }
     }
 
-    /// Moves a long write-ahead log into the database beside the writers, and makes them wait only for the
-    /// last few pages, after which the log begins anew.
+    /// Moves the write-ahead log into the database, so that deleted rows are in no file any more. Returns
+    /// whether that could be done; PostgreSQL does it by itself.
+    pub(crate) async fn checkpoint(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.checkpoint().await,
+            Self::Postgres(_) => Ok(true),
+        }
+    }
+
+    /// Moves a long write-ahead log into the database beside the writers; PostgreSQL does it by itself.
     pub(crate) async fn checkpoint_behind(&self) -> Result<()> {
-        let mut copier = self.copier.lock().await;
-        if copier.is_none() {
-            *copier = Some(self.options.connect().await?);
+        match self {
+            Self::Sqlite(sqlite) => sqlite.checkpoint_behind().await,
+            Self::Postgres(_) => Ok(()),
         }
-        let Some(connection) = copier.as_mut() else { return Ok(()) };
-        let (_, pages, copied): (i64, i64, i64) =
-            sqlx::query_as(CHECKPOINT_SIZE).fetch_one(&mut *connection).await?;
-        if pages < CHECKPOINT_BEHIND_PAGES {
-            return Ok(());
-        }
-        let mut left = pages - copied;
-        for _ in 0..CHECKPOINT_ROUNDS {
-            if left <= CHECKPOINT_HELD_PAGES {
-                break;
-            }
-            sqlx::query(CHECKPOINT_BESIDE).execute(&mut *connection).await?;
-            let (_, pages, copied): (i64, i64, i64) =
-                sqlx::query_as(CHECKPOINT_SIZE).fetch_one(&mut *connection).await?;
-            left = pages - copied;
-        }
-        let _held = self.writer().await?;
-        sqlx::query(CHECKPOINT_BESIDE).execute(&mut *connection).await?;
-        Ok(())
     }
 
-    /// Whether the ballast is in place; without it a full disk also stops erasures.
-    pub(crate) fn has_ballast(&self) -> bool {
-        self.ballast.is_filled()
+    /// Whether the database holds together, as far as it says itself.
+    pub(crate) async fn is_sound(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.is_sound().await,
+            Self::Postgres(postgres) => postgres.answers().await,
+        }
     }
 
-    /// Closes every connection; the last one out moves the log into the database.
+    /// Closes every connection.
     pub(crate) async fn close(&self) {
-        self.readers.close().await;
-        let copier = self.copier.lock().await.take();
-        if let Some(copier) = copier
-            && copier.close().await.is_err()
-        {
-            tracing::warn!("a database was not closed cleanly");
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
-        if let Some(mut writer) = self.writer.lock().await.take() {
-            // The last one out would do it too, and not say whether it could.
-            let cut: sqlx::Result<(i64, i64, i64)> =
-                sqlx::query_as(CHECKPOINT).fetch_one(&mut writer).await;
-            if !matches!(cut, Ok((0, _, _))) || writer.close().await.is_err() {
-                tracing::warn!("a database was not closed cleanly");
-            }
-        }
-    }
-}
-
-/// What both kinds of connections have.
-fn common(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(STATEMENT_CACHE)
-        .pragma("temp_store", "MEMORY")
-        // Statements are static and values are nobody's business: the engine logs nothing.
-        .disable_statement_logging()
-}
-
-fn reading(path: &Path) -> SqliteConnectOptions {
-    common(path).read_only(true).pragma("cache_size", READER_CACHE)
-}
-
-fn writing(path: &Path, settings: StoreOptions) -> SqliteConnectOptions {
-    let mut options = common(path)
-        .create_if_missing(true)
-        .page_size(4096)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("secure_delete", "ON")
-        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .pragma("cache_size", WRITER_CACHE);
-    if let Some(pages) = settings.pages_max {
-        options = options.pragma("max_page_count", pages.to_string());
-    }
-    options
-}
-
-async fn migrate(migrator: &'static Migrator, connection: &mut SqliteConnection) -> Result<()> {
-    let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
-    migrator.run(&mut *connection).await.map_err(|error| match StoreError::from(error) {
-        StoreError::SchemaNewer { found, .. } => StoreError::SchemaNewer { found, known },
-        other => other,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU32;
-
-    use sqlx::AssertSqlSafe;
-
-    use super::*;
-    use crate::DataStore;
-
-    const SMALL: StoreOptions = StoreOptions { ballast_bytes: 4_096, readers: 2, pages_max: None };
-
-    async fn open() -> (tempfile::TempDir, DataStore) {
-        let dir = tempfile::tempdir().unwrap();
-        let data = DataStore::open(&dir.path().join("data.db"), SMALL).await.unwrap();
-        (dir, data)
-    }
-
-    async fn pragma(connection: &mut SqliteConnection, name: &str) -> String {
-        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_writer_is_durable_and_wipes_what_it_deletes() {
-        let (_dir, data) = open().await;
-        let mut held = data.engine().writer().await.unwrap();
-        let expected = [
-            ("journal_mode", "wal"),
-            ("synchronous", "2"),
-            ("foreign_keys", "1"),
-            ("secure_delete", "1"),
-            ("temp_store", "2"),
-            ("auto_vacuum", "2"),
-            ("journal_size_limit", JOURNAL_BYTES_MAX),
-        ];
-        for (name, value) in expected {
-            assert_eq!(pragma(&mut held.0, name).await, value, "{name}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reading_connection_cannot_write() {
-        let (_dir, data) = open().await;
-        let mut reader = data.engine().reader().await.unwrap();
-        let sql = AssertSqlSafe("DELETE FROM cell_counter".to_owned());
-        let error = sqlx::query(sql).execute(&mut *reader).await.unwrap_err();
-        assert_eq!(StoreError::from(error), StoreError::Unwritable);
-        data.reserve_tenant_no().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_newer_schema_is_refused_and_a_changed_migration_too() {
-        let (dir, data) = open().await;
-        let mut held = data.engine().writer().await.unwrap();
-        let newer = AssertSqlSafe(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-             VALUES (9999, 'later', 1, x'00', 0)"
-                .to_owned(),
-        );
-        sqlx::query(newer).execute(&mut *held.0).await.unwrap();
-        drop(held);
-        let path = dir.path().join("data.db");
-        let refused = DataStore::open(&path, SMALL).await.unwrap_err();
-        assert!(
-            matches!(refused, StoreError::SchemaNewer { found: 9999, known } if known < 9999),
-            "{refused:?}"
-        );
-        assert_eq!(refused.code(), "schema_newer");
-
-        let mut held = data.engine().writer().await.unwrap();
-        for sql in [
-            "DELETE FROM _sqlx_migrations WHERE version = 9999",
-            "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 2",
-        ] {
-            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut *held.0).await.unwrap();
-        }
-        drop(held);
-        let refused = DataStore::open(&path, SMALL).await.unwrap_err();
-        assert_eq!(refused, StoreError::SchemaDiffers { version: 2 });
-    }
-
-    #[tokio::test]
-    async fn writers_are_served_in_the_order_in_which_they_came() {
-        let (_dir, data) = open().await;
-        let data = Arc::new(data);
-        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let held = data.engine().writer().await.unwrap();
-        let mut tasks = Vec::new();
-        for n in 0..8 {
-            let (data, order) = (Arc::clone(&data), Arc::clone(&order));
-            tasks.push(tokio::spawn(async move {
-                let _held = data.engine().writer().await.unwrap();
-                order.lock().unwrap().push(n);
-            }));
-            // Lets the task come as far as its place in the queue.
-            tokio::task::yield_now().await;
-        }
-        drop(held);
-        for task in tasks {
-            task.await.unwrap();
-        }
-        assert_eq!(*order.lock().unwrap(), (0..8).collect::<Vec<_>>());
-    }
-
-    #[tokio::test]
-    async fn without_space_the_ballast_is_given_up_for_one_more_attempt() {
-        let (_dir, data) = open().await;
-        let engine = data.engine();
-        let runs = AtomicU32::new(0);
-        let attempt = |fails: u32| {
-            let run = runs.fetch_add(1, Ordering::Relaxed);
-            async move { if run < fails { Err(StoreError::Unwritable) } else { Ok(run) } }
-        };
-        assert_eq!(engine.write(|| attempt(1)).await, Ok(1));
-        assert!(!engine.has_ballast());
-        runs.store(0, Ordering::Relaxed);
-        assert_eq!(engine.write(|| attempt(1)).await, Err(StoreError::Unwritable), "no ballast");
-        data.checkpoint().await.unwrap();
-        assert!(engine.has_ballast(), "made again");
-        runs.store(0, Ordering::Relaxed);
-        assert_eq!(engine.write(|| attempt(9)).await, Err(StoreError::Unwritable));
-        assert_eq!(runs.load(Ordering::Relaxed), 2);
-        // The writer after an outage is a new connection, and works.
-        data.reserve_tenant_no().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_dropped_transaction_leaves_nothing_behind() {
-        let (_dir, data) = open().await;
-        let first = data.reserve_tenant_no().await.unwrap();
-        let mut held = data.engine().writer().await.unwrap();
-        let mut transaction = held.begin().await.unwrap();
-        let sql = AssertSqlSafe("UPDATE cell_counter SET value = 500".to_owned());
-        sqlx::query(sql).execute(&mut *transaction).await.unwrap();
-        drop(transaction);
-        drop(held);
-        assert_eq!(data.reserve_tenant_no().await.unwrap().0, first.0 + 1);
-    }
-
-    #[tokio::test]
-    async fn a_checkpoint_leaves_nothing_in_the_log() {
-        let (dir, data) = open().await;
-        data.reserve_tenant_no().await.unwrap();
-        assert!(data.checkpoint().await.unwrap());
-        let log = std::fs::metadata(dir.path().join("data.db-wal")).unwrap();
-        assert_eq!(log.len(), 0);
     }
 }

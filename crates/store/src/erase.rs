@@ -4,10 +4,10 @@
 //! the lead's id.
 
 use leadvault_domain::{DatasetNo, LeadId, LeafAddress, OperationId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -23,22 +23,22 @@ macro_rules! columns {
 }
 
 statements! {
-    FIND = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = ?1 AND lead = ?2");
-    LIST_OPEN = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = ?1 \
-                        AND state <> 'completed' ORDER BY requested_index LIMIT ?2");
-    LIST_REQUESTED = "SELECT requested_index, lead FROM erase_request WHERE tenant_no = ?1 \
-                      AND requested_index >= ?2 AND requested_index < ?3 ORDER BY requested_index";
+    FIND = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = $1 AND lead = $2");
+    LIST_OPEN = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = $1 \
+                        AND state <> 'completed' ORDER BY requested_index LIMIT $2");
+    LIST_REQUESTED = "SELECT requested_index, lead FROM erase_request WHERE tenant_no = $1 \
+                      AND requested_index >= $2 AND requested_index < $3 ORDER BY requested_index";
     INSERT = "INSERT INTO erase_request (tenant_no, lead, dataset_no, tree, leaf, reference, \
               requested_index, requested_at, operation, state, receipt_revision) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'requested', 0) ON CONFLICT DO NOTHING";
-    PUNCTURED = "UPDATE erase_request SET state = 'punctured', epoch = ?3 \
-                 WHERE tenant_no = ?1 AND lead = ?2 AND state = 'requested'";
-    COMPLETED = "UPDATE erase_request SET state = 'completed', epoch = ?3, reference = NULL, \
-                 completed_index = ?4 WHERE tenant_no = ?1 AND lead = ?2 AND state <> 'completed'";
-    RECEIPT = "UPDATE erase_request SET receipt_leaf = ?3, receipt_revision = ?4, receipt = ?5 \
-               WHERE tenant_no = ?1 AND lead = ?2 AND state = 'completed'";
-    DELETE = "DELETE FROM erase_request WHERE tenant_no = ?1 AND state = 'completed' \
-              AND requested_at < ?2";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'requested', 0) ON CONFLICT DO NOTHING";
+    PUNCTURED = "UPDATE erase_request SET state = 'punctured', epoch = $3 \
+                 WHERE tenant_no = $1 AND lead = $2 AND state = 'requested'";
+    COMPLETED = "UPDATE erase_request SET state = 'completed', epoch = $3, reference = NULL, \
+                 completed_index = $4 WHERE tenant_no = $1 AND lead = $2 AND state <> 'completed'";
+    RECEIPT = "UPDATE erase_request SET receipt_leaf = $3, receipt_revision = $4, receipt = $5 \
+               WHERE tenant_no = $1 AND lead = $2 AND state = 'completed'";
+    DELETE = "DELETE FROM erase_request WHERE tenant_no = $1 AND state = 'completed' \
+              AND requested_at < $2";
 }
 
 /// An erasure.
@@ -84,13 +84,13 @@ pub struct InsertErase {
 impl InsertErase {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         // A request without its entry would never be completed.
         let index = index.ok_or(StoreError::OutOfRange)?;
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.lead.bytes().to_vec())
             .bind(i64::from(self.at.dataset.0))
@@ -102,7 +102,7 @@ impl InsertErase {
             .bind(self.operation.map(|o| o.bytes().to_vec()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -135,12 +135,11 @@ pub struct UpdateErase {
 impl UpdateErase {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
-        let query =
-            |sql| sqlx::query(sql).bind(i64::from(tenant.0)).bind(self.lead.bytes().to_vec());
+        let query = |sql| query(sql).bind(i64::from(tenant.0)).bind(self.lead.bytes().to_vec());
         let query = match &self.step {
             EraseStep::Punctured { epoch } => query(PUNCTURED).bind(i64::from(*epoch)),
             EraseStep::Completed { epoch } => {
@@ -153,7 +152,7 @@ impl UpdateErase {
                 .bind(sealed.blob.clone()),
         };
         let done = query.execute(connection).await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -167,15 +166,15 @@ pub struct DeleteErases {
 impl DeleteErases {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE)
+        let done = query(DELETE)
             .bind(i64::from(tenant.0))
             .bind(self.before.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -185,8 +184,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_erase(&self, scope: TenantScope, lead: LeadId) -> Result<Option<EraseRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(lead.bytes().to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(lead.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// Leads whose erasure was requested by the entries `from..to`, with that entry, ascending.
@@ -199,18 +198,12 @@ impl DataStore {
         from: u64,
         to: u64,
     ) -> Result<Vec<(u64, LeadId)>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_REQUESTED)
-            .bind(scope.no())
-            .bind(stored(from)?)
-            .bind(stored(to)?)
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST_REQUESTED).bind(scope.no()).bind(stored(from)?).bind(stored(to)?);
+        let decode = |row: &Row| {
             let cells = Cells::new("erase_request", row);
             Ok((cells.number("requested_index")?, LeadId::from_bytes(cells.bytes("lead")?)))
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 
     /// Erasures that are not completed, oldest first.
@@ -218,12 +211,12 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_open_erases(&self, scope: TenantScope, limit: u32) -> Result<Vec<EraseRow>> {
-        let question = sqlx::query(LIST_OPEN).bind(scope.no()).bind(i64::from(limit));
-        self.engine().list(question, decode).await
+        let question = query(LIST_OPEN).bind(scope.no()).bind(i64::from(limit));
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<EraseRow> {
+fn decode(row: &Row) -> Result<EraseRow> {
     let cells = Cells::new("erase_request", row);
     Ok(EraseRow {
         lead: LeadId::from_bytes(cells.bytes("lead")?),

@@ -1,10 +1,10 @@
 //! The built-in permits of the tenant's own exits: one row for each call that made one, never changed.
 
 use leadvault_domain::{InstructionId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -13,12 +13,12 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT uuid, hash, created_at, body_leaf, body_revision, body FROM exit_permit \
-            WHERE tenant_no = ?1 AND uuid = ?2";
+            WHERE tenant_no = $1 AND uuid = $2";
     LIST = "SELECT uuid, hash, created_at, body_leaf, body_revision, body FROM exit_permit \
-            WHERE tenant_no = ?1 AND (?2 IS NULL OR uuid < ?2) ORDER BY uuid DESC LIMIT ?3";
+            WHERE tenant_no = $1 AND (uuid < $2 OR $2 IS NULL) ORDER BY uuid DESC LIMIT $3";
     INSERT = "INSERT INTO exit_permit \
               (tenant_no, uuid, hash, created_at, body_leaf, body_revision, body) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 }
 
 /// The permit of one exit.
@@ -44,11 +44,11 @@ pub struct InsertExitPermit {
 impl InsertExitPermit {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, body) = (&self.row, self.row.body.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.id.bytes().to_vec())
             .bind(row.hash.to_vec())
@@ -58,7 +58,7 @@ impl InsertExitPermit {
             .bind(body.map(|b| b.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -72,8 +72,8 @@ impl DataStore {
         scope: TenantScope,
         id: InstructionId,
     ) -> Result<Option<ExitPermitRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// Permits of exits, the newest first, at most `limit`: those before `before`, where it is given.
@@ -87,12 +87,12 @@ impl DataStore {
         limit: u32,
     ) -> Result<Vec<ExitPermitRow>> {
         let before = before.map(|id| id.bytes().to_vec());
-        let question = sqlx::query(LIST).bind(scope.no()).bind(before).bind(i64::from(limit));
-        self.engine().list(question, decode).await
+        let question = query(LIST).bind(scope.no()).bind(before).bind(i64::from(limit));
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<ExitPermitRow> {
+fn decode(row: &Row) -> Result<ExitPermitRow> {
     let cells = Cells::new("exit_permit", row);
     Ok(ExitPermitRow {
         id: InstructionId::from_bytes(cells.bytes("uuid")?),

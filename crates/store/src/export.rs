@@ -1,10 +1,10 @@
 //! Exports. The bytes lie in `files/` ([`crate::ObjectFiles`]), sealed; parts are in [`crate::export_part`].
 
 use leadvault_domain::{DatasetNo, ExportId, OperationId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::export_extent;
 use crate::object_files::ObjectName;
@@ -23,26 +23,26 @@ macro_rules! columns {
 }
 
 statements! {
-    FIND = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = ?1 AND uuid = ?2");
-    LIST = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = ?1 ORDER BY uuid");
+    FIND = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = $1 AND uuid = $2");
+    LIST = concat!("SELECT ", columns!(), " FROM export WHERE tenant_no = $1 ORDER BY uuid");
     INSERT = "INSERT INTO export (tenant_no, uuid, operation, dataset_no, state, encrypted, \
               delivered, created_at, expires_at, leaf, meta_leaf, meta_revision, meta, \
-              begun_index) VALUES (?1, ?2, ?3, ?4, 'running', ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, \
-              ?12) ON CONFLICT DO NOTHING";
-    ASSEMBLE = "UPDATE export SET file_leaf = ?3, object = ?4 WHERE tenant_no = ?1 AND uuid = ?2 \
+              begun_index) VALUES ($1, $2, $3, $4, 'running', $5, 0, $6, $7, $8, $9, $10, $11, \
+              $12) ON CONFLICT DO NOTHING";
+    ASSEMBLE = "UPDATE export SET file_leaf = $3, object = $4 WHERE tenant_no = $1 AND uuid = $2 \
                 AND state = 'running'";
-    READY = "UPDATE export SET state = 'ready', sha256 = ?5, bytes = ?6, leads = ?7, \
-             expires_at = ?8, log_index = ?9 WHERE tenant_no = ?1 AND uuid = ?2 \
-             AND state = 'running' AND file_leaf = ?3 AND object = ?4 AND NOT EXISTS \
-             (SELECT 1 FROM export_part WHERE tenant_no = ?1 AND export = ?2 \
+    READY = "UPDATE export SET state = 'ready', sha256 = $5, bytes = $6, leads = $7, \
+             expires_at = $8, log_index = $9 WHERE tenant_no = $1 AND uuid = $2 \
+             AND state = 'running' AND file_leaf = $3 AND object = $4 AND NOT EXISTS \
+             (SELECT 1 FROM export_part WHERE tenant_no = $1 AND export = $2 \
              AND state <> 'rendered')";
-    DELIVERED = "UPDATE export SET delivered = delivered + 1 WHERE tenant_no = ?1 AND uuid = ?2 \
+    DELIVERED = "UPDATE export SET delivered = delivered + 1 WHERE tenant_no = $1 AND uuid = $2 \
                  AND state = 'ready'";
-    STALE = "UPDATE export SET state = 'stale' WHERE tenant_no = ?1 AND uuid = ?2 \
+    STALE = "UPDATE export SET state = 'stale' WHERE tenant_no = $1 AND uuid = $2 \
              AND state = 'ready'";
-    EXPIRED = "UPDATE export SET state = 'expired' WHERE tenant_no = ?1 AND uuid = ?2 \
+    EXPIRED = "UPDATE export SET state = 'expired' WHERE tenant_no = $1 AND uuid = $2 \
                AND state IN ('running', 'ready')";
-    REMOVED = "UPDATE export SET file_leaf = NULL WHERE tenant_no = ?1 AND uuid = ?2 \
+    REMOVED = "UPDATE export SET file_leaf = NULL WHERE tenant_no = $1 AND uuid = $2 \
                AND state IN ('stale', 'expired')";
 }
 
@@ -106,12 +106,12 @@ pub struct InsertExport {
 impl InsertExport {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         let (row, meta) = (&self.row, self.row.meta.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.id.bytes().to_vec())
             .bind(row.operation.bytes().to_vec())
@@ -126,12 +126,12 @@ impl InsertExport {
             .bind(index.map(stored).transpose()?)
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() == 1 {
+        if done == 1 {
             for tree in &self.trees {
                 export_extent::insert(connection, tenant, row.id, *tree).await?;
             }
         }
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -176,11 +176,11 @@ pub struct UpdateExport {
 impl UpdateExport {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
-        let query = |sql| sqlx::query(sql).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
+        let query = |sql| query(sql).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
         let query = match self.step {
             ExportStep::Assemble { leaf, object } => {
                 query(ASSEMBLE).bind(i64::from(leaf)).bind(object.0.to_vec())
@@ -200,10 +200,10 @@ impl UpdateExport {
         };
         let done = query.execute(&mut *connection).await?;
         let over = matches!(self.step, ExportStep::Stale | ExportStep::Expired);
-        if over && done.rows_affected() == 1 {
+        if over && done == 1 {
             export_extent::delete(connection, tenant, self.id).await?;
         }
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -213,13 +213,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn find_export(&self, scope: TenantScope, id: ExportId) -> Result<Option<ExportRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// All exports of the tenant, oldest first.
@@ -227,13 +222,12 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_exports(&self, scope: TenantScope) -> Result<Vec<ExportRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        let question = query(LIST).bind(scope.no());
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<ExportRow> {
+fn decode(row: &Row) -> Result<ExportRow> {
     let cells = Cells::new("export", row);
     let object = cells.bytes_or_null("object")?.map(ObjectName);
     let file = match (object, cells.bytes_or_null("sha256")?) {

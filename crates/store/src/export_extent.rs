@@ -4,39 +4,46 @@
 //! export" is exact: an extent beside that entry, a late lead beside its own.
 
 use leadvault_domain::{DatasetNo, ExportId, LeafAddress, LeafRange, TenantNo};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 
 statements! {
     INSERT = "INSERT INTO export_extent (tenant_no, dataset_no, tree, export, end_leaf) \
-              SELECT ?1, ?2, ?3, ?4, COALESCE(MAX(leaf), -1) + 1 FROM lead \
-              WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3";
-    LIST = "SELECT dataset_no, tree, end_leaf FROM export_extent WHERE tenant_no = ?1 \
-            AND export = ?2 AND end_leaf > 0 ORDER BY dataset_no, tree";
-    DELETE = "DELETE FROM export_extent WHERE tenant_no = ?1 AND export = ?2";
+              SELECT $1, $2, $3, $4, COALESCE(MAX(leaf), -1) + 1 FROM lead \
+              WHERE tenant_no = $1 AND dataset_no = $2 AND tree = $3",
+        postgres: "INSERT INTO export_extent (tenant_no, dataset_no, tree, export, end_leaf) \
+              SELECT $1, CAST($2 AS BIGINT), $3, $4, \
+              COALESCE(MAX(row_id) - lead_row($2, $3, 0), -1) + 1 FROM lead \
+              WHERE tenant_no = $1 AND row_id >= lead_row($2, $3, 0) \
+              AND row_id < lead_row($2, $3 + 1, 0)";
+    LIST = "SELECT dataset_no, tree, end_leaf FROM export_extent WHERE tenant_no = $1 \
+            AND export = $2 AND end_leaf > 0 ORDER BY dataset_no, tree";
+    DELETE = "DELETE FROM export_extent WHERE tenant_no = $1 AND export = $2";
     INSERT_LATE = "INSERT INTO export_late (tenant_no, export, dataset_no, tree, first_leaf, end_leaf) \
-                   SELECT tenant_no, export, dataset_no, tree, ?4, ?5 FROM export_extent \
-                   WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3 AND end_leaf > ?4 \
-                   ON CONFLICT DO UPDATE SET end_leaf = MAX(end_leaf, excluded.end_leaf)";
+                   SELECT tenant_no, export, dataset_no, tree, $4, $5 FROM export_extent \
+                   WHERE tenant_no = $1 AND dataset_no = $2 AND tree = $3 AND end_leaf > $4 \
+                   ON CONFLICT (tenant_no, export, dataset_no, tree, first_leaf) DO UPDATE \
+                   SET end_leaf = CASE WHEN export_late.end_leaf < excluded.end_leaf \
+                   THEN excluded.end_leaf ELSE export_late.end_leaf END";
     LIST_LATE = "SELECT dataset_no, tree, first_leaf, end_leaf FROM export_late \
-                 WHERE tenant_no = ?1 AND export = ?2 AND dataset_no = ?3 AND tree = ?4 \
-                 AND first_leaf < ?6 AND end_leaf > ?5 ORDER BY first_leaf";
-    DELETE_LATE = "DELETE FROM export_late WHERE tenant_no = ?1 AND export = ?2";
+                 WHERE tenant_no = $1 AND export = $2 AND dataset_no = $3 AND tree = $4 \
+                 AND first_leaf < $6 AND end_leaf > $5 ORDER BY first_leaf";
+    DELETE_LATE = "DELETE FROM export_late WHERE tenant_no = $1 AND export = $2";
 }
 
 /// Writes down the leaves of a tree that are in use, for an export that begins in this transaction.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     export: ExportId,
     (dataset, tree): (DatasetNo, u32),
 ) -> Result<()> {
-    sqlx::query(INSERT)
+    query(INSERT)
         .bind(i64::from(tenant.0))
         .bind(i64::from(dataset.0))
         .bind(i64::from(tree))
@@ -48,12 +55,12 @@ pub(crate) async fn insert(
 
 /// Forgets what an export covered: it is over.
 pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     export: ExportId,
 ) -> Result<()> {
     for statement in [DELETE, DELETE_LATE] {
-        let query = sqlx::query(statement).bind(i64::from(tenant.0)).bind(export.bytes().to_vec());
+        let query = query(statement).bind(i64::from(tenant.0)).bind(export.bytes().to_vec());
         query.execute(&mut *connection).await?;
     }
     Ok(())
@@ -62,12 +69,12 @@ pub(crate) async fn delete(
 /// Writes down new leads for every export that is not over and whose extents have gaps at their leaves.
 /// To be called in the transaction that stores them.
 pub(crate) async fn insert_late(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     leaves: &[LeafAddress],
 ) -> Result<()> {
     for range in runs(leaves) {
-        sqlx::query(INSERT_LATE)
+        query(INSERT_LATE)
             .bind(i64::from(tenant.0))
             .bind(i64::from(range.dataset.0))
             .bind(i64::from(range.tree))
@@ -106,13 +113,8 @@ impl DataStore {
         scope: TenantScope,
         id: ExportId,
     ) -> Result<Vec<LeafRange>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST).bind(scope.no()).bind(id.bytes().to_vec());
+        let decode = |row: &Row| {
             let cells = Cells::new("export_extent", row);
             Ok(LeafRange {
                 dataset: DatasetNo(cells.number("dataset_no")?),
@@ -121,7 +123,7 @@ impl DataStore {
                 end: cells.number("end_leaf")?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 
     /// Leaves of a range whose leads were stored after an export began, ascending.
@@ -134,17 +136,14 @@ impl DataStore {
         id: ExportId,
         range: LeafRange,
     ) -> Result<Vec<LeafRange>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_LATE)
+        let question = query(LIST_LATE)
             .bind(scope.no())
             .bind(id.bytes().to_vec())
             .bind(i64::from(range.dataset.0))
             .bind(i64::from(range.tree))
             .bind(i64::from(range.first))
-            .bind(stored(range.end)?)
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+            .bind(stored(range.end)?);
+        let decode = |row: &Row| {
             let cells = Cells::new("export_late", row);
             Ok(LeafRange {
                 dataset: DatasetNo(cells.number("dataset_no")?),
@@ -153,7 +152,7 @@ impl DataStore {
                 end: cells.number("end_leaf")?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 }
 

@@ -7,10 +7,10 @@
 //! Each part has a system leaf of its own, so that an erasure takes the part with it and no other.
 
 use leadvault_domain::{DatasetNo, ExportId, LeafRange, TenantNo};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::object_files::ObjectName;
 use crate::scope::TenantScope;
@@ -18,46 +18,67 @@ use crate::statement::statements;
 use crate::words::PartState;
 use crate::write::{Conflict, Outcome};
 
+/// Where a page of the leaves `$range` ends, by rows and sealed bytes.
+macro_rules! page_end {
+    ($range:literal) => {
+        concat!(
+            "SELECT MAX(leaf) FROM (SELECT leaf, SUM(size) OVER (ORDER BY leaf) AS total, \
+             ROW_NUMBER() OVER (ORDER BY leaf) AS place FROM (SELECT l.leaf, \
+             COALESCE(LENGTH(l.contact), 0) + COALESCE(LENGTH(l.profile), 0) + CASE \
+             WHEN l.parts = 0 THEN 0 ELSE (SELECT COALESCE(SUM(LENGTH(p.blob)), 0) \
+             FROM lead_part p WHERE p.tenant_no = l.tenant_no AND p.row_id = l.row_id) END \
+             AS size FROM lead l WHERE l.tenant_no = $1 AND ",
+            $range,
+            " AND l.tombstone = 0 ORDER BY l.leaf LIMIT $6) AS page) AS places \
+             WHERE total <= $7 OR place = 1"
+        )
+    };
+}
+/// How many live rows the leaves `$range` have, and the sum of their versions.
+macro_rules! rows {
+    ($range:literal) => {
+        concat!(
+            "SELECT COUNT(*) AS row_count, CAST(COALESCE(SUM(version), 0) AS BIGINT) AS versions \
+             FROM lead WHERE tenant_no = $1 AND ",
+            $range,
+            " AND tombstone = 0"
+        )
+    };
+}
+
 statements! {
     LIST = "SELECT part_no, dataset_no, tree, first_leaf, end_leaf, leaf, object, state, chunks, \
-            bytes, leads, withheld, row_count, versions FROM export_part WHERE tenant_no = ?1 \
-            AND export = ?2 ORDER BY part_no";
+            bytes, leads, withheld, row_count, versions FROM export_part WHERE tenant_no = $1 \
+            AND export = $2 ORDER BY part_no";
     OPEN = "INSERT INTO export_part (tenant_no, export, part_no, dataset_no, tree, first_leaf, \
             end_leaf, leaf, object, state, chunks, bytes, leads) \
-            SELECT tenant_no, uuid, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'open', 0, 0, 0 FROM export \
-            WHERE tenant_no = ?1 AND uuid = ?2 AND state = 'running' \
+            SELECT tenant_no, uuid, $3, $4, $5, $6, $7, $8, $9, 'open', 0, 0, 0 FROM export \
+            WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' \
             ON CONFLICT (tenant_no, export, part_no) DO UPDATE SET leaf = excluded.leaf, \
             object = excluded.object, state = 'open', end_leaf = excluded.end_leaf";
-    CLOSE = "UPDATE export_part SET state = 'rendered', end_leaf = ?5, chunks = ?6, bytes = ?7, \
-             leads = ?8, withheld = ?9, row_count = ?10, versions = ?11 WHERE tenant_no = ?1 \
-             AND export = ?2 AND part_no = ?3 AND leaf = ?4 AND state = 'open'";
-    SPOIL = "UPDATE export_part SET state = 'dirty' WHERE tenant_no = ?1 AND export = ?2 \
-             AND part_no = ?3 AND state <> 'dropped'";
-    UNASSEMBLE = "UPDATE export SET file_leaf = NULL WHERE tenant_no = ?1 AND uuid = ?2 \
-                  AND state = 'running' AND file_leaf IS ?3";
-    DROP = "UPDATE export_part SET state = 'dropped', leaf = NULL WHERE tenant_no = ?1 \
-            AND export = ?2";
-    LIST_LEFT = "SELECT DISTINCT export FROM export_part WHERE tenant_no = ?1 \
+    CLOSE = "UPDATE export_part SET state = 'rendered', end_leaf = $5, chunks = $6, bytes = $7, \
+             leads = $8, withheld = $9, row_count = $10, versions = $11 WHERE tenant_no = $1 \
+             AND export = $2 AND part_no = $3 AND leaf = $4 AND state = 'open'";
+    SPOIL = "UPDATE export_part SET state = 'dirty' WHERE tenant_no = $1 AND export = $2 \
+             AND part_no = $3 AND state <> 'dropped'";
+    UNASSEMBLE = "UPDATE export SET file_leaf = NULL WHERE tenant_no = $1 AND uuid = $2 \
+                  AND state = 'running' AND file_leaf IS NOT DISTINCT FROM $3";
+    DROP = "UPDATE export_part SET state = 'dropped', leaf = NULL WHERE tenant_no = $1 \
+            AND export = $2";
+    LIST_LEFT = "SELECT DISTINCT export FROM export_part WHERE tenant_no = $1 \
                  AND state <> 'dropped'";
     /// Where a page ends: rows and sealed bytes are bounded, and there is at least one row.
-    PAGE_END = "SELECT MAX(leaf) FROM (SELECT leaf, SUM(size) OVER (ORDER BY leaf) AS total, \
-                ROW_NUMBER() OVER (ORDER BY leaf) AS place FROM (SELECT l.leaf, \
-                COALESCE(LENGTH(l.contact), 0) + COALESCE(LENGTH(l.profile), 0) + CASE \
-                WHEN l.parts = 0 THEN 0 ELSE (SELECT COALESCE(SUM(LENGTH(p.blob)), 0) \
-                FROM lead_part p WHERE p.tenant_no = l.tenant_no AND p.row_id = l.row_id) END \
-                AS size FROM lead l WHERE l.tenant_no = ?1 AND l.dataset_no = ?2 AND l.tree = ?3 \
-                AND l.leaf >= ?4 AND l.leaf < ?5 AND l.tombstone = 0 ORDER BY l.leaf LIMIT ?6)) \
-                WHERE total <= ?7 OR place = 1";
-    ROWS = "SELECT COUNT(*) AS row_count, COALESCE(SUM(version), 0) AS versions FROM lead \
-            WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3 AND leaf >= ?4 AND leaf < ?5 \
-            AND tombstone = 0";
-    MOMENT = "SELECT COALESCE((SELECT first_index + n FROM log_chunk WHERE tenant_no = ?1 \
+    PAGE_END = page_end!("l.dataset_no = $2 AND l.tree = $3 AND l.leaf >= $4 AND l.leaf < $5"),
+        postgres: page_end!("l.row_id >= lead_row($2, $3, $4) AND l.row_id < lead_row($2, $3, $5)");
+    ROWS = rows!("dataset_no = $2 AND tree = $3 AND leaf >= $4 AND leaf < $5"),
+        postgres: rows!("row_id >= lead_row($2, $3, $4) AND row_id < lead_row($2, $3, $5)");
+    MOMENT = "SELECT COALESCE((SELECT first_index + n FROM log_chunk WHERE tenant_no = $1 \
               ORDER BY first_index DESC LIMIT 1), 0) AS log_size, \
-              (SELECT COUNT(*) FROM export_part WHERE tenant_no = ?1 AND export = ?2 \
+              (SELECT COUNT(*) FROM export_part WHERE tenant_no = $1 AND export = $2 \
               AND state <> 'rendered') AS unrendered, \
-              (SELECT COALESCE(SUM(leads), 0) FROM export_part WHERE tenant_no = ?1 \
-              AND export = ?2) AS leads, \
-              (SELECT COUNT(*) FROM erase_request WHERE tenant_no = ?1 \
+              (SELECT CAST(COALESCE(SUM(leads), 0) AS BIGINT) FROM export_part WHERE tenant_no = $1 \
+              AND export = $2) AS leads, \
+              (SELECT COUNT(*) FROM erase_request WHERE tenant_no = $1 \
               AND state <> 'completed' AND state = 'requested') AS erasing";
 }
 
@@ -134,10 +155,10 @@ pub struct OpenExportPart {
 impl OpenExportPart {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(OPEN)
+        let done = query(OPEN)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(i64::from(self.no))
@@ -149,7 +170,7 @@ impl OpenExportPart {
             .bind(self.object.0.to_vec())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -171,11 +192,11 @@ pub struct CloseExportPart {
 impl CloseExportPart {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let holds = self.holds;
-        let done = sqlx::query(CLOSE)
+        let done = query(CLOSE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(i64::from(self.no))
@@ -189,7 +210,7 @@ impl CloseExportPart {
             .bind(stored(holds.seen.versions)?)
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -208,17 +229,19 @@ pub struct SpoilExportParts {
 impl SpoilExportParts {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let query = |sql| sqlx::query(sql).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
-        let done =
-            query(UNASSEMBLE).bind(self.file_leaf.map(i64::from)).execute(&mut *connection).await?;
-        if done.rows_affected() == 0 {
+        let on_export = |sql| query(sql).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
+        let done = on_export(UNASSEMBLE)
+            .bind(self.file_leaf.map(i64::from))
+            .execute(&mut *connection)
+            .await?;
+        if done == 0 {
             return Ok(Outcome::Conflict(Conflict::StateMoved));
         }
         for no in &self.parts {
-            query(SPOIL).bind(i64::from(*no)).execute(&mut *connection).await?;
+            on_export(SPOIL).bind(i64::from(*no)).execute(&mut *connection).await?;
         }
         Ok(Outcome::Done)
     }
@@ -234,11 +257,11 @@ pub struct DropExportParts {
 impl DropExportParts {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let query = sqlx::query(DROP).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
-        Ok(Outcome::Count(query.execute(connection).await?.rows_affected()))
+        let query = query(DROP).bind(i64::from(tenant.0)).bind(self.id.bytes().to_vec());
+        Ok(Outcome::Count(query.execute(connection).await?))
     }
 }
 
@@ -252,13 +275,8 @@ impl DataStore {
         scope: TenantScope,
         id: ExportId,
     ) -> Result<Vec<ExportPartRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(decode).collect()
+        let question = query(LIST).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().list(scope, question, decode).await
     }
 
     /// Exports with parts whose files are not gone.
@@ -266,12 +284,10 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_exports_with_parts(&self, scope: TenantScope) -> Result<Vec<ExportId>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_LEFT).bind(scope.no()).fetch_all(&mut *connection).await?;
-        let decode = |row: &SqliteRow| {
-            Cells::new("export_part", row).bytes("export").map(ExportId::from_bytes)
-        };
-        rows.iter().map(decode).collect()
+        let question = query(LIST_LEFT).bind(scope.no());
+        let decode =
+            |row: &Row| Cells::new("export_part", row).bytes("export").map(ExportId::from_bytes);
+        self.engine().list(scope, question, decode).await
     }
 
     /// The last leaf of a page of live leads: at most `rows` of them with `bytes` of ciphertext, but one
@@ -286,8 +302,8 @@ impl DataStore {
         rows: u32,
         bytes: u64,
     ) -> Result<Option<u32>> {
-        let mut connection = self.engine().reader().await?;
-        let leaf: Option<i64> = sqlx::query_scalar(PAGE_END)
+        let mut reader = self.engine().reader(scope).await?;
+        let leaf: Option<i64> = query(PAGE_END)
             .bind(scope.no())
             .bind(i64::from(range.dataset.0))
             .bind(i64::from(range.tree))
@@ -295,7 +311,7 @@ impl DataStore {
             .bind(stored(range.end)?)
             .bind(i64::from(rows))
             .bind(stored(bytes)?)
-            .fetch_one(&mut *connection)
+            .scalar(&mut reader.connection())
             .await?;
         let bad = StoreError::Inconsistent { table: "lead", column: "leaf" };
         leaf.map(|leaf| u32::try_from(leaf).map_err(|_| bad)).transpose()
@@ -306,14 +322,14 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn count_rows_seen(&self, scope: TenantScope, range: LeafRange) -> Result<RowsSeen> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(ROWS)
+        let mut reader = self.engine().reader(scope).await?;
+        let row = query(ROWS)
             .bind(scope.no())
             .bind(i64::from(range.dataset.0))
             .bind(i64::from(range.tree))
             .bind(i64::from(range.first))
             .bind(stored(range.end)?)
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut reader.connection())
             .await?;
         seen(Cells::new("lead", &row))
     }
@@ -327,11 +343,11 @@ impl DataStore {
         scope: TenantScope,
         id: ExportId,
     ) -> Result<ExportMoment> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(MOMENT)
+        let mut reader = self.engine().reader(scope).await?;
+        let row = query(MOMENT)
             .bind(scope.no())
             .bind(id.bytes().to_vec())
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut reader.connection())
             .await?;
         let cells = Cells::new("export", &row);
         Ok(ExportMoment {
@@ -347,7 +363,7 @@ fn seen(cells: Cells<'_>) -> Result<RowsSeen> {
     Ok(RowsSeen { rows: cells.number("row_count")?, versions: cells.number("versions")? })
 }
 
-fn decode(row: &SqliteRow) -> Result<ExportPartRow> {
+fn decode(row: &Row) -> Result<ExportPartRow> {
     let cells = Cells::new("export_part", row);
     Ok(ExportPartRow {
         no: cells.number("part_no")?,

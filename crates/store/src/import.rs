@@ -1,10 +1,10 @@
 //! Import batches: how far each got, its lease, and its leaves. Failures are in [`crate::import_failure`].
 
 use leadvault_domain::{DatasetNo, ImportId, LeafRange, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::lead_bulk::LostAs;
 use crate::operation::NodeId;
@@ -23,44 +23,45 @@ macro_rules! columns {
 }
 
 statements! {
-    FIND = concat!("SELECT ", columns!(), " FROM import_batch WHERE tenant_no = ?1 AND uuid = ?2");
+    FIND = concat!("SELECT ", columns!(), " FROM import_batch WHERE tenant_no = $1 AND uuid = $2");
     FIND_BY_NO = concat!("SELECT ", columns!(),
-                         " FROM import_batch WHERE tenant_no = ?1 AND batch_no = ?2");
-    LIST = concat!("SELECT ", columns!(), " FROM import_batch WHERE tenant_no = ?1 ORDER BY batch_no");
+                         " FROM import_batch WHERE tenant_no = $1 AND batch_no = $2");
+    LIST = concat!("SELECT ", columns!(), " FROM import_batch WHERE tenant_no = $1 ORDER BY batch_no");
     LIST_RANGES = "SELECT dataset_no, tree, first_leaf, end_leaf FROM import_range \
-                   WHERE tenant_no = ?1 AND batch_no = ?2 ORDER BY tree, first_leaf";
+                   WHERE tenant_no = $1 AND batch_no = $2 ORDER BY tree, first_leaf";
     INSERT = "INSERT INTO import_batch (tenant_no, batch_no, uuid, dataset_no, state, created_at, \
               expires_at, next_byte, next_row, rows_read, rows_stored, rows_updated, rows_skipped, \
               rows_rejected, lease_until, meta_leaf, meta_revision, meta, cursor_revision) \
-              VALUES (?1, (SELECT COALESCE(MAX(b.batch_no), 0) + 1 FROM import_batch b \
-              WHERE b.tenant_no = ?1), ?2, ?3, ?4, ?5, ?6, 0, 1, 0, 0, 0, 0, 0, 0, ?7, ?8, ?9, 0) \
+              VALUES ($1, (SELECT COALESCE(MAX(b.batch_no), 0) + 1 FROM import_batch b \
+              WHERE b.tenant_no = $1), $2, $3, $4, $5, $6, 0, 1, 0, 0, 0, 0, 0, 0, $7, $8, $9, 0) \
               ON CONFLICT DO NOTHING";
-    UPDATE = "UPDATE import_batch SET state = ?4, expires_at = ?5, \
-              meta_leaf = COALESCE(?6, meta_leaf), meta_revision = COALESCE(?7, meta_revision), \
-              meta = COALESCE(?8, meta), \
-              cursor = CASE WHEN ?4 IN ('done', 'failed', 'undone') THEN NULL ELSE cursor END, \
-              lease_until = CASE WHEN ?4 = 'running' THEN lease_until ELSE 0 END \
-              WHERE tenant_no = ?1 AND uuid = ?2 AND state = ?3";
-    LEASE = "UPDATE import_batch SET lease_node = ?3, lease_until = ?5 \
-             WHERE tenant_no = ?1 AND uuid = ?2 AND (lease_until <= ?4 OR lease_node = ?3) \
-             AND NOT EXISTS (SELECT 1 FROM import_batch o WHERE o.tenant_no = ?1 \
+    UPDATE = "UPDATE import_batch SET state = $4, expires_at = $5, \
+              meta_leaf = COALESCE($6, meta_leaf), meta_revision = COALESCE($7, meta_revision), \
+              meta = COALESCE($8, meta), \
+              cursor = CASE WHEN $4 IN ('done', 'failed', 'undone') THEN NULL ELSE cursor END, \
+              lease_until = CASE WHEN $4 = 'running' THEN lease_until ELSE 0 END \
+              WHERE tenant_no = $1 AND uuid = $2 AND state = $3";
+    LEASE = "UPDATE import_batch SET lease_node = $3, lease_until = $5 \
+             WHERE tenant_no = $1 AND uuid = $2 AND (lease_until <= $4 OR lease_node = $3) \
+             AND NOT EXISTS (SELECT 1 FROM import_batch o WHERE o.tenant_no = $1 \
              AND o.dataset_no = import_batch.dataset_no AND o.batch_no <> import_batch.batch_no \
-             AND o.lease_until > ?4)";
-    IS_NEXT = "SELECT COUNT(*) FROM import_batch WHERE tenant_no = ?1 AND uuid = ?2 \
-               AND state = 'running' AND next_row = ?3";
-    STEP = "UPDATE import_batch SET next_byte = ?4, next_row = ?5, rows_read = rows_read + ?6, \
-            rows_stored = rows_stored + ?7, rows_updated = rows_updated + ?8, \
-            rows_skipped = rows_skipped + ?9, rows_rejected = rows_rejected + ?10, \
-            cursor_leaf = COALESCE(?11, cursor_leaf), \
-            cursor_revision = COALESCE(?12, cursor_revision), cursor = COALESCE(?13, cursor) \
-            WHERE tenant_no = ?1 AND uuid = ?2 AND state = 'running' AND next_row = ?3";
+             AND o.lease_until > $4)";
+    IS_NEXT = "SELECT COUNT(*) FROM import_batch WHERE tenant_no = $1 AND uuid = $2 \
+               AND state = 'running' AND next_row = $3";
+    STEP = "UPDATE import_batch SET next_byte = $4, next_row = $5, rows_read = rows_read + $6, \
+            rows_stored = rows_stored + $7, rows_updated = rows_updated + $8, \
+            rows_skipped = rows_skipped + $9, rows_rejected = rows_rejected + $10, \
+            cursor_leaf = COALESCE($11, cursor_leaf), \
+            cursor_revision = COALESCE($12, cursor_revision), cursor = COALESCE($13, cursor) \
+            WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' AND next_row = $3";
     INSERT_RANGE = "INSERT INTO import_range (tenant_no, batch_no, dataset_no, tree, first_leaf, \
-                    end_leaf) SELECT ?1, b.batch_no, ?3, ?4, ?5, ?6 FROM import_batch b \
-                    WHERE b.tenant_no = ?1 AND b.uuid = ?2 \
+                    end_leaf) SELECT $1, b.batch_no, $3, $4, $5, $6 FROM import_batch b \
+                    WHERE b.tenant_no = $1 AND b.uuid = $2 \
                     ON CONFLICT (tenant_no, batch_no, tree, first_leaf) \
-                    DO UPDATE SET end_leaf = MAX(end_leaf, excluded.end_leaf)";
-    DELETE_RANGES = "DELETE FROM import_range WHERE tenant_no = ?1 AND batch_no = \
-                     (SELECT b.batch_no FROM import_batch b WHERE b.tenant_no = ?1 AND b.uuid = ?2)";
+                    DO UPDATE SET end_leaf = CASE WHEN import_range.end_leaf < excluded.end_leaf \
+                    THEN excluded.end_leaf ELSE import_range.end_leaf END";
+    DELETE_RANGES = "DELETE FROM import_range WHERE tenant_no = $1 AND batch_no = \
+                     (SELECT b.batch_no FROM import_batch b WHERE b.tenant_no = $1 AND b.uuid = $2)";
 }
 
 const TABLE: &str = "import_batch";
@@ -125,11 +126,11 @@ pub struct InsertImport {
 impl InsertImport {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let meta = self.meta.as_ref();
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(i64::from(self.dataset.0))
@@ -141,7 +142,7 @@ impl InsertImport {
             .bind(meta.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -164,11 +165,11 @@ pub struct UpdateImport {
 impl UpdateImport {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let meta = self.meta.as_ref();
-        let done = sqlx::query(UPDATE)
+        let done = query(UPDATE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.from.as_str())
@@ -179,7 +180,7 @@ impl UpdateImport {
             .bind(meta.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -200,10 +201,10 @@ pub struct LeaseImport {
 impl LeaseImport {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(LEASE)
+        let done = query(LEASE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.node.to_vec())
@@ -211,7 +212,7 @@ impl LeaseImport {
             .bind(self.until.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -238,14 +239,14 @@ impl StepImport {
     /// Whether the import is where the step begins.
     pub(crate) async fn is_next(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<bool> {
-        let n: i64 = sqlx::query_scalar(IS_NEXT)
+        let n: i64 = query(IS_NEXT)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(stored(self.from_row)?)
-            .fetch_one(connection)
+            .scalar(connection)
             .await?;
         Ok(n == 1)
     }
@@ -264,11 +265,11 @@ impl StepImport {
 
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (rows, cursor) = (self.rows, self.cursor.as_ref());
-        let done = sqlx::query(STEP)
+        let done = query(STEP)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(stored(self.from_row)?)
@@ -284,11 +285,11 @@ impl StepImport {
             .bind(cursor.map(|c| c.blob.clone()))
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Ok(Outcome::Conflict(Conflict::StateMoved));
         }
         for range in &self.ranges {
-            sqlx::query(INSERT_RANGE)
+            query(INSERT_RANGE)
                 .bind(i64::from(tenant.0))
                 .bind(self.id.bytes().to_vec())
                 .bind(i64::from(range.dataset.0))
@@ -312,15 +313,15 @@ pub struct DeleteImportRanges {
 impl DeleteImportRanges {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE_RANGES)
+        let done = query(DELETE_RANGES)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .execute(connection)
             .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -330,13 +331,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn find_import(&self, scope: TenantScope, id: ImportId) -> Result<Option<ImportRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// An import by the number leads carry.
@@ -348,13 +344,8 @@ impl DataStore {
         scope: TenantScope,
         no: u32,
     ) -> Result<Option<ImportRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND_BY_NO)
-            .bind(scope.no())
-            .bind(i64::from(no))
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND_BY_NO).bind(scope.no()).bind(i64::from(no));
+        self.engine().find(scope, question, decode).await
     }
 
     /// All imports of the tenant, ascending by number.
@@ -362,9 +353,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_imports(&self, scope: TenantScope) -> Result<Vec<ImportRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        let question = query(LIST).bind(scope.no());
+        self.engine().list(scope, question, decode).await
     }
 
     /// The leaves of an import, ascending.
@@ -372,13 +362,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_import_ranges(&self, scope: TenantScope, no: u32) -> Result<Vec<LeafRange>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_RANGES)
-            .bind(scope.no())
-            .bind(i64::from(no))
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST_RANGES).bind(scope.no()).bind(i64::from(no));
+        let decode = |row: &Row| {
             let cells = Cells::new("import_range", row);
             Ok(LeafRange {
                 dataset: DatasetNo(cells.number("dataset_no")?),
@@ -387,11 +372,11 @@ impl DataStore {
                 end: cells.number("end_leaf")?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<ImportRow> {
+fn decode(row: &Row) -> Result<ImportRow> {
     let cells = Cells::new(TABLE, row);
     Ok(ImportRow {
         no: cells.number("batch_no")?,

@@ -1,10 +1,10 @@
 //! Records an import refused: numbers and codes, never a value.
 
 use leadvault_domain::{ImportId, TenantNo};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
@@ -12,11 +12,11 @@ use crate::write::Outcome;
 
 statements! {
     INSERT = "INSERT INTO import_failure (tenant_no, batch_no, row_no, column_no, code) \
-              SELECT ?1, b.batch_no, ?3, ?4, ?5 FROM import_batch b \
-              WHERE b.tenant_no = ?1 AND b.uuid = ?2 ON CONFLICT DO NOTHING";
-    LIST = "SELECT f.row_no, f.column_no, f.code FROM import_failure f WHERE f.tenant_no = ?1 \
-            AND f.batch_no = ?2 AND (f.row_no, f.column_no, f.code) > (?3, ?4, ?5) \
-            ORDER BY f.row_no, f.column_no, f.code LIMIT ?6";
+              SELECT $1, b.batch_no, $3, $4, $5 FROM import_batch b \
+              WHERE b.tenant_no = $1 AND b.uuid = $2 ON CONFLICT DO NOTHING";
+    LIST = "SELECT f.row_no, f.column_no, f.code FROM import_failure f WHERE f.tenant_no = $1 \
+            AND f.batch_no = $2 AND (f.row_no, f.column_no, f.code) > ($3, $4, $5) \
+            ORDER BY f.row_no, f.column_no, f.code LIMIT $6";
 }
 
 /// Failures of one page.
@@ -58,12 +58,12 @@ pub struct InsertImportFailures {
 impl InsertImportFailures {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let mut count = 0;
         for failure in &self.failures {
-            let done = sqlx::query(INSERT)
+            let done = query(INSERT)
                 .bind(i64::from(tenant.0))
                 .bind(self.id.bytes().to_vec())
                 .bind(stored(failure.row)?)
@@ -71,7 +71,7 @@ impl InsertImportFailures {
                 .bind(failure.code)
                 .execute(&mut *connection)
                 .await?;
-            count += done.rows_affected();
+            count += done;
         }
         Ok(Outcome::Count(count))
     }
@@ -91,18 +91,18 @@ impl DataStore {
         let row = after.map(|f| stored(f.row)).transpose()?.unwrap_or(-1);
         let column = after.and_then(|f| f.column).map_or(WHOLE_ROW, i64::from);
         let code = after.map(|f| f.code.clone()).unwrap_or_default();
-        let question = sqlx::query(LIST)
+        let question = query(LIST)
             .bind(scope.no())
             .bind(i64::from(no))
             .bind(row)
             .bind(column)
             .bind(code)
             .bind(i64::from(FAILURES_MAX));
-        self.engine().list(question, decode).await
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<FailureRow> {
+fn decode(row: &Row) -> Result<FailureRow> {
     let cells = Cells::new("import_failure", row);
     let column: i64 = cells.value("column_no")?;
     let column = if column == WHOLE_ROW { None } else { Some(cells.number("column_no")?) };

@@ -7,8 +7,8 @@
 //! Not the first part of a write: by the time it finds the conflict it has changed rows.
 
 use leadvault_domain::TenantNo;
-use sqlx::sqlite::SqliteConnection;
 
+use crate::engine::Connection;
 use crate::error::Result;
 use crate::lead_bulk::LeadSlice;
 use crate::stage::StageTransaction;
@@ -22,7 +22,7 @@ pub struct WholeSlice(pub LeadSlice);
 impl WholeSlice {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {

@@ -2,10 +2,10 @@
 //! which version is in force.
 
 use leadvault_domain::{InstructionId, InstructionStatus, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -14,18 +14,18 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     LIST = "SELECT uuid, version, status, hash, created_at, activated_at, body_leaf, body_revision, \
-            body FROM instruction_version WHERE tenant_no = ?1 ORDER BY uuid, version";
+            body FROM instruction_version WHERE tenant_no = $1 ORDER BY uuid, version";
     LIST_ONE = "SELECT uuid, version, status, hash, created_at, activated_at, body_leaf, \
-                body_revision, body FROM instruction_version WHERE tenant_no = ?1 AND uuid = ?2 \
+                body_revision, body FROM instruction_version WHERE tenant_no = $1 AND uuid = $2 \
                 ORDER BY version";
     INSERT = "INSERT INTO instruction_version (tenant_no, uuid, version, status, hash, created_at, \
               activated_at, body_leaf, body_revision, body) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-    UPDATE = "UPDATE instruction_version SET status = ?5, \
-              activated_at = COALESCE(?6, activated_at), \
-              body_leaf = COALESCE(?7, body_leaf), body_revision = COALESCE(?8, body_revision), \
-              body = COALESCE(?9, body) \
-              WHERE tenant_no = ?1 AND uuid = ?2 AND version = ?3 AND status = ?4";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    UPDATE = "UPDATE instruction_version SET status = $5, \
+              activated_at = COALESCE($6, activated_at), \
+              body_leaf = COALESCE($7, body_leaf), body_revision = COALESCE($8, body_revision), \
+              body = COALESCE($9, body) \
+              WHERE tenant_no = $1 AND uuid = $2 AND version = $3 AND status = $4";
 }
 
 /// One version of an instruction.
@@ -57,11 +57,11 @@ pub struct InsertInstruction {
 impl InsertInstruction {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, body) = (&self.row, self.row.body.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.id.bytes().to_vec())
             .bind(i64::from(row.version))
@@ -74,7 +74,7 @@ impl InsertInstruction {
             .bind(body.map(|b| b.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -99,11 +99,11 @@ pub struct UpdateInstruction {
 impl UpdateInstruction {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let body = self.body.as_ref();
-        let done = sqlx::query(UPDATE)
+        let done = query(UPDATE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(i64::from(self.version))
@@ -115,7 +115,7 @@ impl UpdateInstruction {
             .bind(body.map(|b| b.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -129,8 +129,8 @@ impl DataStore {
         scope: TenantScope,
         id: InstructionId,
     ) -> Result<Vec<InstructionRow>> {
-        let question = sqlx::query(LIST_ONE).bind(scope.no()).bind(id.bytes().to_vec());
-        self.engine().list(question, decode).await
+        let question = query(LIST_ONE).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().list(scope, question, decode).await
     }
 
     /// All versions of all instructions of the tenant, by instruction, ascending.
@@ -138,11 +138,11 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_instructions(&self, scope: TenantScope) -> Result<Vec<InstructionRow>> {
-        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
+        self.engine().list(scope, query(LIST).bind(scope.no()), decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<InstructionRow> {
+fn decode(row: &Row) -> Result<InstructionRow> {
     let cells = Cells::new("instruction_version", row);
     Ok(InstructionRow {
         id: InstructionId::from_bytes(cells.bytes("uuid")?),

@@ -1,11 +1,13 @@
 //! Every statement of this crate, prepared on a fresh database.
 
+use leadvault_test_postgres::{APP, Databases, OWNER, psql};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _};
 
-use crate::engine::{Engine, StoreOptions};
-use crate::{DataStore, KeyStore};
+use crate::engine::{Connection, Engine, Reach, StoreOptions};
+use crate::statement::{NONE, Sql};
+use crate::{DataStore, KeyStore, PostgresOptions};
 
-type Statements = &'static [(&'static str, &'static str)];
+type Statements = &'static [(&'static str, Sql)];
 
 const DATA: &[(&str, Statements)] = &[
     ("api_key", crate::api_key::STATEMENTS),
@@ -13,7 +15,8 @@ const DATA: &[(&str, Statements)] = &[
     ("change", crate::change::STATEMENTS),
     ("control", crate::control::STATEMENTS),
     ("dataset", crate::dataset::STATEMENTS),
-    ("engine", crate::engine::STATEMENTS),
+    ("sqlite", crate::engine::sqlite::STATEMENTS),
+    ("postgres", crate::engine::postgres::STATEMENTS),
     ("erase", crate::erase::STATEMENTS),
     ("exit_permit", crate::exit_permit::STATEMENTS),
     ("export", crate::export::STATEMENTS),
@@ -29,6 +32,7 @@ const DATA: &[(&str, Statements)] = &[
     ("lead_by_tag", crate::lead_by_tag::STATEMENTS),
     ("lead_find", crate::lead_find::STATEMENTS),
     ("lead_tags", crate::lead_tags::STATEMENTS),
+    ("lead_unnest", crate::lead_unnest::STATEMENTS),
     ("log_tree", crate::log_tree::STATEMENTS),
     ("log_upkeep", crate::log_upkeep::STATEMENTS),
     ("notice", crate::notice::STATEMENTS),
@@ -50,14 +54,25 @@ const KEYS: &[(&str, Statements)] = &[
     ("log_head", crate::log_head::STATEMENTS),
 ];
 
-const SMALL: StoreOptions = StoreOptions { ballast_bytes: 0, readers: 1, pages_max: None };
+const SMALL: StoreOptions = StoreOptions { ballast_bytes: 0, readers: 2, pages_max: None };
 
 async fn refused(engine: &Engine, inventory: &[(&str, Statements)]) -> Vec<String> {
-    let mut connection = engine.reader().await.unwrap();
+    let mut reader = engine.reader(Reach::Nobody).await.unwrap();
     let mut refused = Vec::new();
     for (file, statements) in inventory {
         for (name, sql) in *statements {
-            if let Err(error) = connection.prepare(sql.into_sql_str()).await {
+            let prepared = match reader.connection() {
+                Connection::Sqlite(c) if sql.sqlite != NONE => {
+                    c.prepare(sql.sqlite.into_sql_str()).await.map(drop)
+                }
+                Connection::Postgres(c) if sql.postgres != NONE => {
+                    c.prepare(sql.postgres.into_sql_str()).await.map(drop)
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = prepared {
+                // A transaction that met an error is over.
+                reader = engine.reader(Reach::Nobody).await.unwrap();
                 refused.push(format!("{file}::{name}: {error}"));
             }
         }
@@ -65,15 +80,42 @@ async fn refused(engine: &Engine, inventory: &[(&str, Statements)]) -> Vec<Strin
     refused
 }
 
-#[tokio::test]
-async fn every_statement_prepares_on_a_fresh_database() {
+/// Fresh stores of one engine; what else is there keeps them.
+async fn on_sqlite() -> (DataStore, KeyStore, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let data = DataStore::open(&dir.path().join("data.db"), SMALL).await.unwrap();
     let keys = KeyStore::open(&dir.path().join("keys.db"), SMALL).await.unwrap();
+    (data, keys, dir)
+}
+
+async fn on_postgres() -> (DataStore, KeyStore, Databases) {
+    let databases = Databases::empty();
+    DataStore::migrate_postgres(&databases.data_url(OWNER)).await.unwrap();
+    KeyStore::migrate_postgres(&databases.keys_url(OWNER)).await.unwrap();
+    databases.make_login();
+    let (files, few) = (std::path::Path::new(""), PostgresOptions { readers: 2, writers: 1 });
+    let data = DataStore::open_postgres(&databases.data_url(APP), files, few).await.unwrap();
+    let keys = KeyStore::open_postgres(&databases.keys_url(APP), few).await.unwrap();
+    (data, keys, databases)
+}
+
+async fn every_statement_prepares(data: &DataStore, keys: &KeyStore) {
     assert_eq!(refused(data.engine(), DATA).await, Vec::<String>::new());
     assert_eq!(refused(keys.engine(), KEYS).await, Vec::<String>::new());
     // The control: a statement of the other store does not prepare.
     assert!(!refused(data.engine(), KEYS).await.is_empty());
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_a_fresh_database_of_sqlite() {
+    let (data, keys, _dir) = on_sqlite().await;
+    every_statement_prepares(&data, &keys).await;
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_a_fresh_database_of_postgres() {
+    let (data, keys, _databases) = on_postgres().await;
+    every_statement_prepares(&data, &keys).await;
 }
 
 /// Files that use statements are in the inventory, and no statement is written where it is used.
@@ -81,15 +123,20 @@ async fn every_statement_prepares_on_a_fresh_database() {
 fn every_file_with_statements_is_in_the_inventory() {
     let listed: Vec<&str> = DATA.iter().chain(KEYS).map(|(file, _)| *file).collect();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
-    for entry in std::fs::read_dir(source).unwrap() {
+    let engine = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine");
+    let [source, engine] = [source, engine].map(|dir| std::fs::read_dir(dir).unwrap());
+    for entry in source.chain(engine) {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         if name != "statement" && text.contains("\nstatements! {") {
             assert!(listed.contains(&name.as_str()), "{name}.rs is not in the inventory");
         }
         let literal = ["query(\"", "query_scalar(\"", "query_as(\""];
-        if name != "inventory" {
+        if !["inventory", "query"].contains(&name.as_str()) {
             assert!(!literal.iter().any(|l| text.contains(l)), "{name}.rs holds a bare statement");
         }
     }
@@ -114,15 +161,16 @@ const WALKS: &[&str] = &[];
 
 /// Steps of the plans that scan a large table, or sort one by itself.
 async fn walks(engine: &Engine, inventory: &[(&str, Statements)]) -> Vec<String> {
-    let mut connection = engine.reader().await.unwrap();
+    let mut reader = engine.reader(Reach::Nobody).await.unwrap();
     let mut walks = Vec::new();
     for (file, statements) in inventory {
-        for (name, sql) in *statements {
-            if sql.starts_with("PRAGMA") {
+        for (name, Sql { sqlite: sql, .. }) in *statements {
+            if *sql == NONE || sql.starts_with("PRAGMA") {
                 continue;
             }
+            let Connection::Sqlite(connection) = reader.connection() else { panic!("a file") };
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            for row in sqlx::query(explain).fetch_all(&mut *connection).await.unwrap() {
+            for row in sqlx::query(explain).fetch_all(connection).await.unwrap() {
                 let step: String = row.get("detail");
                 let scanned = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
                 let statement = format!("{file}::{name}");
@@ -138,11 +186,53 @@ async fn walks(engine: &Engine, inventory: &[(&str, Statements)]) -> Vec<String>
 }
 
 #[tokio::test]
-async fn no_statement_walks_through_a_large_table() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = DataStore::open(&dir.path().join("data.db"), SMALL).await.unwrap();
+async fn no_statement_walks_through_a_large_table_of_sqlite() {
+    let (data, _keys, _dir) = on_sqlite().await;
     assert_eq!(walks(data.engine(), DATA).await, Vec::<String>::new());
-    let planted: &[(&str, Statements)] =
-        &[("planted", &[("WALK", "SELECT lead FROM lead WHERE row_no = 1")])];
-    assert_eq!(walks(data.engine(), planted).await.len(), 1);
+    assert_eq!(walks(data.engine(), PLANTED).await.len(), 1);
+}
+
+const WALK: &str = "SELECT lead FROM lead WHERE row_no = 1";
+/// The control: no index leads there.
+const PLANTED: &[(&str, Statements)] =
+    &[("planted", &[("WALK", Sql { sqlite: WALK, postgres: WALK })])];
+
+/// Steps of the plans of PostgreSQL that scan a large table although they would rather not: no index leads to
+/// what the statement asks for.
+fn sequential_scans(databases: &Databases, inventory: &[(&str, Statements)]) -> Vec<String> {
+    let url = databases.data_url(OWNER);
+    let mut scans = Vec::new();
+    for (file, statements) in inventory {
+        for (name, Sql { postgres: sql, .. }) in *statements {
+            let is_planned =
+                ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|w| sql.starts_with(w));
+            if !is_planned {
+                continue;
+            }
+            let values = (1..=30).take_while(|n| sql.contains(&format!("${n}")));
+            let nulls = vec!["NULL"; values.count()].join(", ");
+            let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+            let plan = psql(
+                &url,
+                &format!(
+                    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; \
+                     PREPARE s AS {sql}; EXPLAIN EXECUTE s{call}"
+                ),
+            );
+            for step in plan.lines().filter(|line| line.contains("Seq Scan on")) {
+                let table = step.split("Seq Scan on ").nth(1).and_then(|t| t.split(' ').next());
+                if table.is_some_and(|table| LARGE.contains(&table)) {
+                    scans.push(format!("{file}::{name}: {}", step.trim()));
+                }
+            }
+        }
+    }
+    scans
+}
+
+#[tokio::test]
+async fn no_statement_walks_through_a_large_table_of_postgres() {
+    let (_data, _keys, databases) = on_postgres().await;
+    assert_eq!(sequential_scans(&databases, DATA), Vec::<String>::new());
+    assert_eq!(sequential_scans(&databases, PLANTED).len(), 1);
 }

@@ -8,48 +8,55 @@ use std::collections::BTreeMap;
 
 use leadvault_domain::{TenantNo, Timestamp};
 use leadvault_ledger::{BATCH_BYTES_MAX, BATCH_OPS_MAX, Entry};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored, stored_len};
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
-use crate::lead_tags::json_array;
 use crate::scope::TenantScope;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome};
 
 statements! {
     /// Control row and last chunk of each log of a batch, in one question.
     FIND_LOGS = "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
-                 p.first_index, p.n FROM json_each(?1) j CROSS JOIN tenant_control c \
+                 p.first_index, p.n FROM json_each($1) j CROSS JOIN tenant_control c \
                  LEFT JOIN log_chunk p ON p.tenant_no = c.tenant_no AND p.first_index = \
                  (SELECT MAX(m.first_index) FROM log_chunk m WHERE m.tenant_no = c.tenant_no) \
-                 WHERE c.tenant_no = j.value";
-    FIND_END = "SELECT first_index, n FROM log_chunk WHERE tenant_no = ?1 \
+                 WHERE c.tenant_no = j.value",
+        postgres: "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
+                 p.first_index, p.n FROM unnest($1::bigint[]) j (value) \
+                 JOIN tenant_control c ON c.tenant_no = j.value \
+                 LEFT JOIN LATERAL (SELECT m.first_index, m.n FROM log_chunk m \
+                 WHERE m.tenant_no = c.tenant_no ORDER BY m.first_index DESC LIMIT 1) p ON true";
+    FIND_END = "SELECT first_index, n FROM log_chunk WHERE tenant_no = $1 \
                 ORDER BY first_index DESC LIMIT 1";
-    FIND_START = "SELECT first_index, n FROM log_chunk WHERE tenant_no = ?1 \
+    FIND_START = "SELECT first_index, n FROM log_chunk WHERE tenant_no = $1 \
                   ORDER BY first_index LIMIT 1";
     /// The first chunk of a log: there is no other.
     INSERT_FIRST = "INSERT INTO log_chunk (tenant_no, first_index, n, state_gen, key_epoch, t_min, \
-                    t_max, bytes) SELECT ?1, 0, ?2, c.state_gen, c.key_epoch, ?3, ?4, ?5 \
-                    FROM tenant_control c WHERE c.tenant_no = ?1 \
-                    AND NOT EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = ?1) \
+                    t_max, bytes) SELECT $1, 0, $2, c.state_gen, c.key_epoch, $3, $4, $5 \
+                    FROM tenant_control c WHERE c.tenant_no = $1 \
+                    AND NOT EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = $1) \
                     ON CONFLICT DO NOTHING RETURNING key_epoch";
     /// Any other chunk: its predecessor ends where it begins.
     INSERT_NEXT = "INSERT INTO log_chunk (tenant_no, first_index, n, state_gen, key_epoch, t_min, \
-                   t_max, bytes) SELECT ?1, ?6, ?2, c.state_gen, c.key_epoch, ?3, ?4, ?5 \
-                   FROM tenant_control c WHERE c.tenant_no = ?1 \
-                   AND EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = ?1 \
-                   AND p.first_index = ?7 AND p.first_index + p.n = ?6) \
+                   t_max, bytes) SELECT $1, $6, $2, c.state_gen, c.key_epoch, $3, $4, $5 \
+                   FROM tenant_control c WHERE c.tenant_no = $1 \
+                   AND EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = $1 \
+                   AND p.first_index = $7 AND p.first_index + p.n = $6) \
                    ON CONFLICT DO NOTHING RETURNING key_epoch";
-    LIST = "SELECT first_index, n, state_gen, key_epoch, bytes FROM log_chunk WHERE tenant_no = ?1 \
+    LIST = "SELECT first_index, n, state_gen, key_epoch, bytes FROM log_chunk WHERE tenant_no = $1 \
             AND first_index >= COALESCE((SELECT MAX(p.first_index) FROM log_chunk p \
-            WHERE p.tenant_no = ?1 AND p.first_index <= ?2), 0) \
-            AND first_index < ?3 ORDER BY first_index LIMIT ?4";
-    DELETE = "DELETE FROM log_chunk WHERE tenant_no = ?1 AND first_index + n <= ?2 \
-              AND first_index < (SELECT MAX(p.first_index) FROM log_chunk p WHERE p.tenant_no = ?1)";
-    MAX_GENERATION = "SELECT COALESCE(MAX(state_gen), 0) FROM log_chunk WHERE tenant_no = ?1";
+            WHERE p.tenant_no = $1 AND p.first_index <= $2), 0) \
+            AND first_index < $3 ORDER BY first_index LIMIT $4";
+    DELETE = "DELETE FROM log_chunk WHERE tenant_no = $1 AND first_index + n <= $2 \
+              AND first_index < (SELECT MAX(p.first_index) FROM log_chunk p WHERE p.tenant_no = $1)";
+    /// Nobody else may take chunks away, not even by mistake.
+    BECOME_PRUNER = NONE, postgres: "SET LOCAL ROLE lv_pruner";
+    BECOME_APP = NONE, postgres: "SET LOCAL ROLE NONE";
+    MAX_GENERATION = "SELECT COALESCE(MAX(state_gen), 0) FROM log_chunk WHERE tenant_no = $1";
 }
 
 const TABLE: &str = "log_chunk";
@@ -126,11 +133,11 @@ impl Chunk {
 
 /// Control row and end of each of `logs` that exists, inside a transaction.
 pub(crate) async fn find_logs(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     logs: impl IntoIterator<Item = TenantNo> + Send,
 ) -> Result<BTreeMap<TenantNo, (ControlRow, Option<End>)>> {
-    let numbers = json_array(logs.into_iter().map(|log| i64::from(log.0)));
-    let rows = sqlx::query(FIND_LOGS).bind(numbers).fetch_all(connection).await?;
+    let numbers: Vec<i64> = logs.into_iter().map(|log| i64::from(log.0)).collect();
+    let rows = query(FIND_LOGS).bind(numbers).fetch_all(connection).await?;
     let mut found = BTreeMap::new();
     for row in &rows {
         let cells = Cells::new(control::TABLE, row);
@@ -145,10 +152,10 @@ pub(crate) async fn find_logs(
 
 /// Where a log ends, inside a transaction.
 pub(crate) async fn find_end(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     log: TenantNo,
 ) -> Result<Option<End>> {
-    let row = sqlx::query(FIND_END).bind(i64::from(log.0)).fetch_optional(connection).await?;
+    let row = query(FIND_END).bind(i64::from(log.0)).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let cells = Cells::new(TABLE, &row);
     Ok(Some(End { first: cells.number("first_index")?, n: cells.number("n")? }))
@@ -159,22 +166,22 @@ pub(crate) async fn find_end(
 /// # Errors
 /// [`StoreError::Missing`] if `end` is not the end, or the log has no control row.
 pub(crate) async fn insert_chunk(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     log: TenantNo,
     end: Option<End>,
     chunk: Chunk,
 ) -> Result<u32> {
-    let query = sqlx::query_scalar(if end.is_some() { INSERT_NEXT } else { INSERT_FIRST })
+    let insert = query(if end.is_some() { INSERT_NEXT } else { INSERT_FIRST })
         .bind(i64::from(log.0))
         .bind(stored_len(chunk.n)?)
         .bind(chunk.t_min)
         .bind(chunk.t_max)
         .bind(chunk.bytes);
-    let query = match end {
-        None => query,
-        Some(end) => query.bind(stored(end.size())?).bind(stored(end.first)?),
+    let insert = match end {
+        None => insert,
+        Some(end) => insert.bind(stored(end.size())?).bind(stored(end.first)?),
     };
-    let epoch: Option<i64> = query.fetch_optional(connection).await?;
+    let epoch: Option<i64> = insert.scalar_optional(connection).await?;
     let epoch = epoch.ok_or(StoreError::Missing { table: TABLE })?;
     u32::try_from(epoch).map_err(|_| StoreError::Inconsistent { table: TABLE, column: "key_epoch" })
 }
@@ -192,7 +199,7 @@ pub struct AppendBundle {
 impl AppendBundle {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let mut end = find_end(connection, tenant).await?;
@@ -224,15 +231,18 @@ pub struct DeleteChunks {
 impl DeleteChunks {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE)
-            .bind(i64::from(tenant.0))
-            .bind(stored(self.before)?)
-            .execute(connection)
-            .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        let delete = query(DELETE).bind(i64::from(tenant.0)).bind(stored(self.before)?);
+        if BECOME_PRUNER.is_for(connection) {
+            query(BECOME_PRUNER).execute(connection).await?;
+        }
+        let done = delete.execute(connection).await?;
+        if BECOME_APP.is_for(connection) {
+            query(BECOME_APP).execute(connection).await?;
+        }
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -242,8 +252,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_log_size(&self, log: TenantScope) -> Result<u64> {
-        let mut connection = self.engine().reader().await?;
-        Ok(find_end(&mut connection, log.0).await?.map_or(0, End::size))
+        let mut reader = self.engine().reader(log).await?;
+        Ok(find_end(&mut reader.connection(), log.0).await?.map_or(0, End::size))
     }
 
     /// The first index that is still in the database; `None` for an empty log.
@@ -251,9 +261,9 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_log_start(&self, log: TenantScope) -> Result<Option<u64>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND_START).bind(log.no()).fetch_optional(&mut *connection).await?;
-        row.map(|row| Cells::new(TABLE, &row).number("first_index")).transpose()
+        let question = query(FIND_START).bind(log.no());
+        let decode = |row: &Row| Cells::new(TABLE, row).number("first_index");
+        self.engine().find(log, question, decode).await
     }
 
     /// The highest generation a chunk of the log was committed under; for a restore.
@@ -261,9 +271,9 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_log_generation(&self, log: TenantScope) -> Result<u32> {
-        let mut connection = self.engine().reader().await?;
+        let mut reader = self.engine().reader(log).await?;
         let max: i64 =
-            sqlx::query_scalar(MAX_GENERATION).bind(log.no()).fetch_one(&mut *connection).await?;
+            query(MAX_GENERATION).bind(log.no()).scalar(&mut reader.connection()).await?;
         u32::try_from(max)
             .map_err(|_| StoreError::Inconsistent { table: TABLE, column: "state_gen" })
     }
@@ -274,15 +284,9 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_chunks(&self, log: TenantScope, from: u64, to: u64) -> Result<Vec<ChunkRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST)
-            .bind(log.no())
-            .bind(stored(from)?)
-            .bind(stored(to)?)
-            .bind(LIST_CHUNKS_MAX)
-            .fetch_all(&mut *connection)
-            .await?;
-        let chunks: Vec<ChunkRow> = rows.iter().map(decode).collect::<Result<_>>()?;
+        let question =
+            query(LIST).bind(log.no()).bind(stored(from)?).bind(stored(to)?).bind(LIST_CHUNKS_MAX);
+        let chunks = self.engine().list(log, question, decode).await?;
         Ok(chunks.into_iter().filter(|c| c.end() > from).collect())
     }
 }
@@ -294,7 +298,7 @@ impl ChunkRow {
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<ChunkRow> {
+fn decode(row: &Row) -> Result<ChunkRow> {
     let cells = Cells::new(TABLE, row);
     let n: usize = cells.number("n")?;
     let entries = split(cells.value("bytes")?).ok_or(cells.bad("bytes"))?;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Reach};
 use crate::error::{Result, StoreError};
 use crate::stage::StageCache;
 use crate::stage_merge::{Staged, list_staged, merge_piece};
@@ -173,7 +173,7 @@ pub(crate) async fn merge_next(
     is_due: impl Fn(&Staged) -> bool + Send + Sync,
     limit: impl Fn(&Staged) -> usize + Send + Sync,
 ) -> Result<Step> {
-    let staged = list_staged(&mut *engine.reader().await?).await?;
+    let staged = list_staged(&mut engine.reader(Reach::Cell).await?.connection()).await?;
     let Some(next) = staged.iter().find(|s| is_due(s)).copied() else {
         return Ok(Step::Nothing(staged));
     };
@@ -190,9 +190,9 @@ pub(crate) async fn merge_next(
 }
 
 async fn merge(engine: &Engine, stage: &StageCache, tenant: TenantNo, limit: usize) -> Result<()> {
-    let mut held = engine.writer().await?;
+    let mut held = engine.writer(tenant).await?;
     let mut transaction = held.begin().await?;
-    merge_piece(&mut transaction, tenant, stage, limit).await?;
+    merge_piece(&mut transaction.connection(), tenant, stage, limit).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -12,9 +12,8 @@ use leadvault_keys::{
     BlobsError, Decided, Decision, DirectoryRow, FirstRows, HeadRow, HopRow, HwmRow, KekRow,
     KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::engine::Question;
+use crate::engine::{Query, Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::key_rows::{
     self, decode_directory, decode_head, decode_hop, decode_kek, decode_leaves, decode_node,
@@ -28,35 +27,41 @@ statements! {
     LIST_HEADS = "SELECT tenant, epoch, directory, forgotten_epoch, slot FROM key_head \
                   ORDER BY tenant";
     FIND_DIRECTORY = "SELECT tenant, directory, epoch, blob FROM key_directory \
-                      WHERE tenant = ?1 AND directory = ?2";
+                      WHERE tenant = $1 AND directory = $2";
     FIND_PAGE = "SELECT tenant, page, blob, inserted_at FROM key_page \
-                 WHERE tenant = ?1 AND page = ?2";
-    FIND_HOP = "SELECT tenant, epoch, directory, blob FROM key_hop WHERE tenant = ?1 AND epoch = ?2";
-    LIST_KEKS = "SELECT tenant, generation, wrapped, state FROM key_kek WHERE tenant = ?1 \
+                 WHERE tenant = $1 AND page = $2";
+    FIND_HOP = "SELECT tenant, epoch, directory, blob FROM key_hop WHERE tenant = $1 AND epoch = $2";
+    LIST_KEKS = "SELECT tenant, generation, wrapped, state FROM key_kek WHERE tenant = $1 \
                  ORDER BY generation";
-    LIST_LEAVES = "SELECT tenant, dataset_no, tree, next_leaf FROM leaf_hwm WHERE tenant = ?1 \
+    LIST_LEAVES = "SELECT tenant, dataset_no, tree, next_leaf FROM leaf_hwm WHERE tenant = $1 \
                    ORDER BY dataset_no, tree";
-    LIST_NODES = "SELECT node, tenant, epoch, seen_at FROM node_epoch WHERE tenant = ?1 \
-                  AND seen_at >= ?2 ORDER BY node";
+    LIST_NODES = "SELECT node, tenant, epoch, seen_at FROM node_epoch WHERE tenant = $1 \
+                  AND seen_at >= $2 ORDER BY node";
     /// The decision.
-    DECIDE = "UPDATE key_head SET epoch = ?4, directory = ?5 \
-              WHERE tenant = ?1 AND epoch = ?2 AND directory = ?3";
-    NAME_PAGE = "UPDATE key_page SET named_epoch = ?3 WHERE tenant = ?1 AND page = ?2 \
+    DECIDE = "UPDATE key_head SET epoch = $4, directory = $5 \
+              WHERE tenant = $1 AND epoch = $2 AND directory = $3";
+    NAME_PAGE = "UPDATE key_page SET named_epoch = $3 WHERE tenant = $1 AND page = $2 \
                  AND named_epoch IS NULL";
-    RAISE_FORGOTTEN = "UPDATE key_head SET forgotten_epoch = MAX(forgotten_epoch, ?2) \
-                       WHERE tenant = ?1";
-    SWEEP_DIRECTORIES = "DELETE FROM key_directory WHERE tenant = ?1 AND epoch < ?2 \
-                         AND directory <> ?3";
-    SWEEP_PAGES = "DELETE FROM key_page WHERE tenant = ?1 \
-                   AND (named_epoch <= ?2 OR (named_epoch IS NULL AND inserted_at < ?3)) \
-                   AND hex(page) NOT IN (SELECT value FROM json_each(?4))";
-    SWEEP_HOPS = "DELETE FROM key_hop WHERE tenant = ?1 AND epoch <= ?2";
-    SWEEP_KEKS = "DELETE FROM key_kek WHERE tenant = ?1 AND generation < ?2";
-    UPSERT_NODE = "INSERT INTO node_epoch (tenant, node, epoch, seen_at) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT (tenant, node) DO UPDATE SET epoch = MAX(epoch, excluded.epoch), \
+    RAISE_FORGOTTEN = "UPDATE key_head SET forgotten_epoch = \
+                       CASE WHEN forgotten_epoch < $2 THEN $2 ELSE forgotten_epoch END \
+                       WHERE tenant = $1";
+    SWEEP_DIRECTORIES = "DELETE FROM key_directory WHERE tenant = $1 AND epoch < $2 \
+                         AND directory <> $3";
+    SWEEP_PAGES = "DELETE FROM key_page WHERE tenant = $1 \
+                   AND (named_epoch <= $2 OR (named_epoch IS NULL AND inserted_at < $3)) \
+                   AND hex(page) NOT IN (SELECT value FROM json_each($4))",
+        postgres: "DELETE FROM key_page WHERE tenant = $1 \
+                   AND (named_epoch <= $2 OR (named_epoch IS NULL AND inserted_at < $3)) \
+                   AND upper(encode(page, 'hex')) \
+                   NOT IN (SELECT json_array_elements_text($4::json))";
+    SWEEP_HOPS = "DELETE FROM key_hop WHERE tenant = $1 AND epoch <= $2";
+    SWEEP_KEKS = "DELETE FROM key_kek WHERE tenant = $1 AND generation < $2";
+    UPSERT_NODE = "INSERT INTO node_epoch (tenant, node, epoch, seen_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (tenant, node) DO UPDATE SET epoch = \
+                   CASE WHEN node_epoch.epoch < excluded.epoch THEN excluded.epoch ELSE node_epoch.epoch END, \
                    seen_at = excluded.seen_at";
-    DELETE_NODE = "DELETE FROM node_epoch WHERE tenant = ?1 AND node = ?2";
-    DESTROY_KEKS = "UPDATE key_kek SET state = 'destroyed' WHERE tenant = ?1";
+    DELETE_NODE = "DELETE FROM node_epoch WHERE tenant = $1 AND node = $2";
+    DESTROY_KEKS = "UPDATE key_kek SET state = 'destroyed' WHERE tenant = $1";
 }
 
 /// One past the last leaf of a tree.
@@ -99,100 +104,101 @@ impl KeyStore {
     }
 
     /// Runs one statement as a transaction and returns how many rows it changed.
-    async fn change_one<'q, F>(&self, query: F) -> Result<u64, BlobsError>
-    where
-        F: Fn() -> Question<'q> + Send + Sync,
-    {
+    async fn change_one(&self, tenant: TenantId, change: Query) -> Result<u64, BlobsError> {
         let once = || async {
-            let mut held = self.engine().writer().await?;
+            let mut held = self.engine().writer(tenant).await?;
             let mut transaction = held.begin().await?;
-            let done = query().execute(&mut *transaction).await?;
+            let done = change.clone().execute(&mut transaction.connection()).await?;
             transaction.commit().await?;
-            Ok(done.rows_affected())
+            Ok(done)
         };
         self.change(once).await.map(|(rows, _)| rows)
     }
 
     async fn find<T>(
         &self,
-        query: Question<'_>,
-        decode: fn(&SqliteRow) -> Result<T>,
+        tenant: TenantId,
+        question: Query,
+        decode: fn(&Row) -> Result<T>,
     ) -> Result<Option<T>, BlobsError> {
-        Ok(self.engine().find(query, decode).await?)
+        Ok(self.engine().find(tenant, question, decode).await?)
     }
 
     async fn list<T>(
         &self,
-        query: Question<'_>,
-        decode: fn(&SqliteRow) -> Result<T>,
+        reach: impl Into<Reach>,
+        question: Query,
+        decode: fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>, BlobsError> {
-        Ok(self.engine().list(query, decode).await?)
+        Ok(self.engine().list(reach, question, decode).await?)
     }
 
     async fn insert_tenant_once(&self, first: &FirstRows) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(first.head.tenant).await?;
         let mut transaction = held.begin().await?;
-        insert_head(&mut transaction, &first.head).await?;
-        insert_directory(&mut transaction, &first.directory).await?;
-        insert_kek(&mut transaction, &first.kek).await?;
+        insert_head(&mut transaction.connection(), &first.head).await?;
+        insert_directory(&mut transaction.connection(), &first.directory).await?;
+        insert_kek(&mut transaction.connection(), &first.kek).await?;
         transaction.commit().await?;
         Ok(())
     }
 
     async fn insert_pages_once(&self, pages: &[PageRow]) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        // Pages of one change: all are of its tenant.
+        let Some(first) = pages.first() else { return Ok(()) };
+        let mut held = self.engine().writer(first.tenant).await?;
         let mut transaction = held.begin().await?;
         for page in pages {
-            insert_page(&mut transaction, page, None).await?;
+            insert_page(&mut transaction.connection(), page, None).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 
     async fn decide_once(&self, decision: &Decision) -> Result<Decided> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(decision.tenant).await?;
         let mut transaction = held.begin().await?;
         let (tenant, epoch) = (decision.tenant, decision.directory.epoch);
-        let moved = sqlx::query(DECIDE)
+        let moved = query(DECIDE)
             .bind(tenant_bytes(tenant))
             .bind(i64::from(decision.expected_epoch))
             .bind(decision.expected_directory.bytes().to_vec())
             .bind(i64::from(epoch))
             .bind(decision.directory.directory.bytes().to_vec())
-            .execute(&mut *transaction)
+            .execute(&mut transaction.connection())
             .await?;
-        if moved.rows_affected() == 0 {
+        if moved == 0 {
             transaction.rollback().await?;
             return Ok(Decided::Lost);
         }
-        insert_directory(&mut transaction, &decision.directory).await?;
-        insert_hop(&mut transaction, &decision.hop).await?;
+        insert_directory(&mut transaction.connection(), &decision.directory).await?;
+        insert_hop(&mut transaction.connection(), &decision.hop).await?;
         for page in &decision.pages {
-            insert_page(&mut transaction, page, Some(epoch)).await?;
+            insert_page(&mut transaction.connection(), page, Some(epoch)).await?;
         }
         for page in &decision.staged {
-            let named = sqlx::query(NAME_PAGE)
+            let named = query(NAME_PAGE)
                 .bind(tenant_bytes(tenant))
                 .bind(page.bytes().to_vec())
                 .bind(i64::from(epoch))
-                .execute(&mut *transaction)
+                .execute(&mut transaction.connection())
                 .await?;
-            if named.rows_affected() != 1 {
+            if named != 1 {
                 return Err(StoreError::Missing { table: "key_page" });
             }
         }
         if let Some(kek) = &decision.kek {
-            insert_kek(&mut transaction, kek).await?;
+            insert_kek(&mut transaction.connection(), kek).await?;
         }
         transaction.commit().await?;
         Ok(Decided::Won)
     }
 
     async fn sweep_once(&self, what: &Unreferenced) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(what.tenant).await?;
         let mut transaction = held.begin().await?;
         let tenant = tenant_bytes(what.tenant);
-        let head = find_head(&mut transaction, what.tenant).await?;
+        let head = find_head(&mut transaction.connection(), what.tenant).await?;
         let is_same =
             head.is_some_and(|h| (h.epoch, h.directory) == (what.head_epoch, what.head_directory));
         if !is_same {
@@ -201,30 +207,35 @@ impl KeyStore {
         }
         let epoch = i64::from(what.head_epoch);
         let queries = [
-            sqlx::query(SWEEP_DIRECTORIES)
+            query(SWEEP_DIRECTORIES)
                 .bind(tenant.clone())
                 .bind(epoch)
                 .bind(what.head_directory.bytes().to_vec()),
-            sqlx::query(SWEEP_PAGES)
+            query(SWEEP_PAGES)
                 .bind(tenant.clone())
                 .bind(epoch)
                 .bind(what.unnamed_before.micros())
                 .bind(json_pages(&what.live_pages)),
-            sqlx::query(SWEEP_HOPS).bind(tenant.clone()).bind(i64::from(what.hops_through)),
-            sqlx::query(SWEEP_KEKS).bind(tenant).bind(i64::from(what.keks_below)),
+            query(SWEEP_HOPS).bind(tenant.clone()).bind(i64::from(what.hops_through)),
+            query(SWEEP_KEKS).bind(tenant).bind(i64::from(what.keks_below)),
         ];
-        for query in queries {
-            query.execute(&mut *transaction).await?;
+        for sweep in queries {
+            sweep.execute(&mut transaction.connection()).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 
     async fn take_leaves_once(&self, row: HwmRow, count: u32, align: u32) -> Result<u32> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(row.tenant).await?;
         let mut transaction = held.begin().await?;
-        let next =
-            key_rows::find_next_leaf(&mut transaction, row.tenant, row.dataset, row.tree).await?;
+        let next = key_rows::find_next_leaf(
+            &mut transaction.connection(),
+            row.tenant,
+            row.dataset,
+            row.tree,
+        )
+        .await?;
         let first = next.next_multiple_of(u64::from(align.max(1)));
         let end = first + u64::from(count);
         if end > LEAVES {
@@ -232,23 +243,23 @@ impl KeyStore {
         }
         // `count` of 0 at the very end of the tree has no first leaf.
         let leaf = u32::try_from(first).map_err(|_| StoreError::OutOfRange)?;
-        raise_leaves(&mut transaction, HwmRow { next_leaf: end, ..row }).await?;
+        raise_leaves(&mut transaction.connection(), HwmRow { next_leaf: end, ..row }).await?;
         transaction.commit().await?;
         Ok(leaf)
     }
 
     async fn delete_tenant_once(&self, tenant: TenantId) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(tenant).await?;
         let mut transaction = held.begin().await?;
-        delete_all(&mut transaction, tenant).await?;
+        delete_all(&mut transaction.connection(), tenant).await?;
         transaction.commit().await?;
         Ok(())
     }
 
     async fn replace_tenant_once(&self, rows: &TenantRows) -> Result<()> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(rows.head.tenant).await?;
         let mut transaction = held.begin().await?;
-        let connection: &mut SqliteConnection = &mut transaction;
+        let connection = &mut transaction.connection();
         delete_all(connection, rows.head.tenant).await?;
         insert_head(connection, &rows.head).await?;
         insert_directory(connection, &rows.directory).await?;
@@ -279,12 +290,12 @@ fn json_pages(pages: &[PageId]) -> String {
 #[async_trait]
 impl KeyBlobs for KeyStore {
     async fn find_head(&self, tenant: TenantId) -> Result<Option<HeadRow>, BlobsError> {
-        let mut connection = self.engine().reader().await?;
-        Ok(find_head(&mut connection, tenant).await?)
+        let mut reader = self.engine().reader(tenant).await?;
+        Ok(find_head(&mut reader.connection(), tenant).await?)
     }
 
     async fn list_heads(&self) -> Result<Vec<HeadRow>, BlobsError> {
-        self.list(sqlx::query(LIST_HEADS), decode_head).await
+        self.list(Reach::Cell, query(LIST_HEADS), decode_head).await
     }
 
     async fn insert_tenant(&self, first: FirstRows) -> Result<(), BlobsError> {
@@ -296,9 +307,9 @@ impl KeyBlobs for KeyStore {
         tenant: TenantId,
         directory: DirectoryId,
     ) -> Result<Option<DirectoryRow>, BlobsError> {
-        let query =
-            sqlx::query(FIND_DIRECTORY).bind(tenant_bytes(tenant)).bind(directory.bytes().to_vec());
-        self.find(query, decode_directory).await
+        let question =
+            query(FIND_DIRECTORY).bind(tenant_bytes(tenant)).bind(directory.bytes().to_vec());
+        self.find(tenant, question, decode_directory).await
     }
 
     async fn find_page(
@@ -306,17 +317,17 @@ impl KeyBlobs for KeyStore {
         tenant: TenantId,
         page: PageId,
     ) -> Result<Option<PageRow>, BlobsError> {
-        let query = sqlx::query(FIND_PAGE).bind(tenant_bytes(tenant)).bind(page.bytes().to_vec());
-        self.find(query, decode_page).await
+        let question = query(FIND_PAGE).bind(tenant_bytes(tenant)).bind(page.bytes().to_vec());
+        self.find(tenant, question, decode_page).await
     }
 
     async fn find_hop(&self, tenant: TenantId, epoch: u32) -> Result<Option<HopRow>, BlobsError> {
-        let query = sqlx::query(FIND_HOP).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
-        self.find(query, decode_hop).await
+        let question = query(FIND_HOP).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
+        self.find(tenant, question, decode_hop).await
     }
 
     async fn list_keks(&self, tenant: TenantId) -> Result<Vec<KekRow>, BlobsError> {
-        self.list(sqlx::query(LIST_KEKS).bind(tenant_bytes(tenant)), decode_kek).await
+        self.list(tenant, query(LIST_KEKS).bind(tenant_bytes(tenant)), decode_kek).await
     }
 
     async fn insert_pages(&self, pages: Vec<PageRow>) -> Result<(), BlobsError> {
@@ -332,9 +343,8 @@ impl KeyBlobs for KeyStore {
     }
 
     async fn raise_forgotten(&self, tenant: TenantId, epoch: u32) -> Result<(), BlobsError> {
-        let query =
-            || sqlx::query(RAISE_FORGOTTEN).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
-        match self.change_one(query).await? {
+        let change = query(RAISE_FORGOTTEN).bind(tenant_bytes(tenant)).bind(i64::from(epoch));
+        match self.change_one(tenant, change).await? {
             1 => Ok(()),
             _ => Err(BlobsError::Missing),
         }
@@ -360,9 +370,9 @@ impl KeyBlobs for KeyStore {
 
     async fn raise_leaves(&self, row: HwmRow) -> Result<(), BlobsError> {
         let once = || async {
-            let mut held = self.engine().writer().await?;
+            let mut held = self.engine().writer(row.tenant).await?;
             let mut transaction = held.begin().await?;
-            raise_leaves(&mut transaction, row).await?;
+            raise_leaves(&mut transaction.connection(), row).await?;
             transaction.commit().await?;
             Ok(())
         };
@@ -370,18 +380,16 @@ impl KeyBlobs for KeyStore {
     }
 
     async fn list_leaves(&self, tenant: TenantId) -> Result<Vec<HwmRow>, BlobsError> {
-        self.list(sqlx::query(LIST_LEAVES).bind(tenant_bytes(tenant)), decode_leaves).await
+        self.list(tenant, query(LIST_LEAVES).bind(tenant_bytes(tenant)), decode_leaves).await
     }
 
     async fn upsert_node_epoch(&self, row: NodeEpochRow) -> Result<(), BlobsError> {
-        let query = || {
-            sqlx::query(UPSERT_NODE)
-                .bind(tenant_bytes(row.tenant))
-                .bind(row.node.to_vec())
-                .bind(i64::from(row.epoch))
-                .bind(row.seen_at.micros())
-        };
-        self.change_one(query).await.map(|_| ())
+        let change = query(UPSERT_NODE)
+            .bind(tenant_bytes(row.tenant))
+            .bind(row.node.to_vec())
+            .bind(i64::from(row.epoch))
+            .bind(row.seen_at.micros());
+        self.change_one(row.tenant, change).await.map(|_| ())
     }
 
     async fn list_node_epochs(
@@ -389,18 +397,18 @@ impl KeyBlobs for KeyStore {
         tenant: TenantId,
         since: Timestamp,
     ) -> Result<Vec<NodeEpochRow>, BlobsError> {
-        let query = sqlx::query(LIST_NODES).bind(tenant_bytes(tenant)).bind(since.micros());
-        self.list(query, decode_node).await
+        let question = query(LIST_NODES).bind(tenant_bytes(tenant)).bind(since.micros());
+        self.list(tenant, question, decode_node).await
     }
 
     async fn delete_node_epoch(&self, node: [u8; 16], tenant: TenantId) -> Result<(), BlobsError> {
-        let query = || sqlx::query(DELETE_NODE).bind(tenant_bytes(tenant)).bind(node.to_vec());
-        self.change_one(query).await.map(|_| ())
+        let change = query(DELETE_NODE).bind(tenant_bytes(tenant)).bind(node.to_vec());
+        self.change_one(tenant, change).await.map(|_| ())
     }
 
     async fn destroy_keks(&self, tenant: TenantId) -> Result<(), BlobsError> {
-        let query = || sqlx::query(DESTROY_KEKS).bind(tenant_bytes(tenant));
-        self.change_one(query).await.map(|_| ())
+        let change = query(DESTROY_KEKS).bind(tenant_bytes(tenant));
+        self.change_one(tenant, change).await.map(|_| ())
     }
 
     async fn delete_tenant(&self, tenant: TenantId) -> Result<(), BlobsError> {

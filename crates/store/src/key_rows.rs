@@ -5,40 +5,41 @@ use leadvault_domain::{DatasetNo, DirectoryId, PageId, SlotId, TenantId};
 use leadvault_keys::{
     DirectoryRow, HeadRow, HopRow, HwmRow, KekRow, KekState, NodeEpochRow, PageRow,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
-use crate::statement::statements;
+use crate::statement::{Sql, statements};
 
 statements! {
     INSERT_HEAD = "INSERT INTO key_head (tenant, epoch, directory, forgotten_epoch, slot) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     INSERT_DIRECTORY = "INSERT INTO key_directory (tenant, directory, epoch, blob) \
-                        VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+                        VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     INSERT_PAGE = "INSERT INTO key_page (tenant, page, blob, named_epoch, inserted_at) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    INSERT_HOP = "INSERT INTO key_hop (tenant, epoch, directory, blob) VALUES (?1, ?2, ?3, ?4) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    INSERT_HOP = "INSERT INTO key_hop (tenant, epoch, directory, blob) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT DO NOTHING";
-    INSERT_KEK = "INSERT INTO key_kek (tenant, generation, wrapped, state) VALUES (?1, ?2, ?3, ?4) \
+    INSERT_KEK = "INSERT INTO key_kek (tenant, generation, wrapped, state) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT DO NOTHING";
     RAISE_LEAVES = "INSERT INTO leaf_hwm (tenant, dataset_no, tree, next_leaf) \
-                    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (tenant, dataset_no, tree) \
-                    DO UPDATE SET next_leaf = MAX(next_leaf, excluded.next_leaf)";
-    FIND_LEAVES = "SELECT next_leaf FROM leaf_hwm WHERE tenant = ?1 AND dataset_no = ?2 AND tree = ?3";
+                    VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, dataset_no, tree) \
+                    DO UPDATE SET next_leaf = CASE WHEN leaf_hwm.next_leaf < excluded.next_leaf \
+                    THEN excluded.next_leaf ELSE leaf_hwm.next_leaf END";
+    FIND_LEAVES = "SELECT next_leaf FROM leaf_hwm WHERE tenant = $1 AND dataset_no = $2 AND tree = $3";
     FIND_HEAD = "SELECT tenant, epoch, directory, forgotten_epoch, slot FROM key_head \
-                 WHERE tenant = ?1";
-    DELETE_HEAD = "DELETE FROM key_head WHERE tenant = ?1";
-    DELETE_DIRECTORIES = "DELETE FROM key_directory WHERE tenant = ?1";
-    DELETE_PAGES = "DELETE FROM key_page WHERE tenant = ?1";
-    DELETE_HOPS = "DELETE FROM key_hop WHERE tenant = ?1";
-    DELETE_KEKS = "DELETE FROM key_kek WHERE tenant = ?1";
-    DELETE_LEAVES = "DELETE FROM leaf_hwm WHERE tenant = ?1";
-    DELETE_NODES = "DELETE FROM node_epoch WHERE tenant = ?1";
+                 WHERE tenant = $1";
+    DELETE_HEAD = "DELETE FROM key_head WHERE tenant = $1";
+    DELETE_DIRECTORIES = "DELETE FROM key_directory WHERE tenant = $1";
+    DELETE_PAGES = "DELETE FROM key_page WHERE tenant = $1";
+    DELETE_HOPS = "DELETE FROM key_hop WHERE tenant = $1";
+    DELETE_KEKS = "DELETE FROM key_kek WHERE tenant = $1";
+    DELETE_LEAVES = "DELETE FROM leaf_hwm WHERE tenant = $1";
+    DELETE_NODES = "DELETE FROM node_epoch WHERE tenant = $1";
 }
 
 /// Everything of a tenant, in no order.
-const DELETE_ALL: &[&str] = &[
+const DELETE_ALL: &[Sql] = &[
     DELETE_HEAD,
     DELETE_DIRECTORIES,
     DELETE_PAGES,
@@ -58,8 +59,8 @@ fn new(rows: u64, table: &'static str) -> Result<()> {
     if rows == 1 { Ok(()) } else { Err(StoreError::Exists { table }) }
 }
 
-pub(crate) async fn insert_head(connection: &mut SqliteConnection, row: &HeadRow) -> Result<()> {
-    let done = sqlx::query(INSERT_HEAD)
+pub(crate) async fn insert_head(connection: &mut Connection<'_>, row: &HeadRow) -> Result<()> {
+    let done = query(INSERT_HEAD)
         .bind(tenant_bytes(row.tenant))
         .bind(i64::from(row.epoch))
         .bind(row.directory.bytes().to_vec())
@@ -67,29 +68,29 @@ pub(crate) async fn insert_head(connection: &mut SqliteConnection, row: &HeadRow
         .bind(row.slot.bytes().to_vec())
         .execute(connection)
         .await?;
-    new(done.rows_affected(), "key_head")
+    new(done, "key_head")
 }
 
 pub(crate) async fn insert_directory(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     row: &DirectoryRow,
 ) -> Result<()> {
-    let done = sqlx::query(INSERT_DIRECTORY)
+    let done = query(INSERT_DIRECTORY)
         .bind(tenant_bytes(row.tenant))
         .bind(row.directory.bytes().to_vec())
         .bind(i64::from(row.epoch))
         .bind(row.blob.clone())
         .execute(connection)
         .await?;
-    new(done.rows_affected(), "key_directory")
+    new(done, "key_directory")
 }
 
 pub(crate) async fn insert_page(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     row: &PageRow,
     named_epoch: Option<u32>,
 ) -> Result<()> {
-    let done = sqlx::query(INSERT_PAGE)
+    let done = query(INSERT_PAGE)
         .bind(tenant_bytes(row.tenant))
         .bind(row.page.bytes().to_vec())
         .bind(row.blob.clone())
@@ -97,33 +98,33 @@ pub(crate) async fn insert_page(
         .bind(row.inserted_at.micros())
         .execute(connection)
         .await?;
-    new(done.rows_affected(), "key_page")
+    new(done, "key_page")
 }
 
-pub(crate) async fn insert_hop(connection: &mut SqliteConnection, row: &HopRow) -> Result<()> {
-    let done = sqlx::query(INSERT_HOP)
+pub(crate) async fn insert_hop(connection: &mut Connection<'_>, row: &HopRow) -> Result<()> {
+    let done = query(INSERT_HOP)
         .bind(tenant_bytes(row.tenant))
         .bind(i64::from(row.epoch))
         .bind(row.directory.bytes().to_vec())
         .bind(row.blob.clone())
         .execute(connection)
         .await?;
-    new(done.rows_affected(), "key_hop")
+    new(done, "key_hop")
 }
 
-pub(crate) async fn insert_kek(connection: &mut SqliteConnection, row: &KekRow) -> Result<()> {
-    let done = sqlx::query(INSERT_KEK)
+pub(crate) async fn insert_kek(connection: &mut Connection<'_>, row: &KekRow) -> Result<()> {
+    let done = query(INSERT_KEK)
         .bind(tenant_bytes(row.tenant))
         .bind(i64::from(row.generation))
         .bind(row.wrapped.clone())
         .bind(row.state.as_str())
         .execute(connection)
         .await?;
-    new(done.rows_affected(), "key_kek")
+    new(done, "key_kek")
 }
 
-pub(crate) async fn raise_leaves(connection: &mut SqliteConnection, row: HwmRow) -> Result<()> {
-    sqlx::query(RAISE_LEAVES)
+pub(crate) async fn raise_leaves(connection: &mut Connection<'_>, row: HwmRow) -> Result<()> {
+    query(RAISE_LEAVES)
         .bind(tenant_bytes(row.tenant))
         .bind(i64::from(row.dataset.0))
         .bind(i64::from(row.tree))
@@ -135,39 +136,39 @@ pub(crate) async fn raise_leaves(connection: &mut SqliteConnection, row: HwmRow)
 
 /// The first leaf never issued; 0 without a row.
 pub(crate) async fn find_next_leaf(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantId,
     dataset: DatasetNo,
     tree: u32,
 ) -> Result<u64> {
-    let next: Option<i64> = sqlx::query_scalar(FIND_LEAVES)
+    let next: Option<i64> = query(FIND_LEAVES)
         .bind(tenant_bytes(tenant))
         .bind(i64::from(dataset.0))
         .bind(i64::from(tree))
-        .fetch_optional(connection)
+        .scalar_optional(connection)
         .await?;
     u64::try_from(next.unwrap_or(0))
         .map_err(|_| StoreError::Inconsistent { table: "leaf_hwm", column: "next_leaf" })
 }
 
 pub(crate) async fn find_head(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantId,
 ) -> Result<Option<HeadRow>> {
-    let row = sqlx::query(FIND_HEAD).bind(tenant_bytes(tenant)).fetch_optional(connection).await?;
+    let row = query(FIND_HEAD).bind(tenant_bytes(tenant)).fetch_optional(connection).await?;
     row.as_ref().map(decode_head).transpose()
 }
 
 /// Deletes every row of a tenant.
-pub(crate) async fn delete_all(connection: &mut SqliteConnection, tenant: TenantId) -> Result<()> {
+pub(crate) async fn delete_all(connection: &mut Connection<'_>, tenant: TenantId) -> Result<()> {
     for statement in DELETE_ALL {
-        let query = sqlx::query(*statement).bind(tenant_bytes(tenant));
-        query.execute(&mut *connection).await?;
+        let delete = query(*statement).bind(tenant_bytes(tenant));
+        delete.execute(connection).await?;
     }
     Ok(())
 }
 
-pub(crate) fn decode_head(row: &SqliteRow) -> Result<HeadRow> {
+pub(crate) fn decode_head(row: &Row) -> Result<HeadRow> {
     let cells = Cells::new("key_head", row);
     Ok(HeadRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -178,7 +179,7 @@ pub(crate) fn decode_head(row: &SqliteRow) -> Result<HeadRow> {
     })
 }
 
-pub(crate) fn decode_directory(row: &SqliteRow) -> Result<DirectoryRow> {
+pub(crate) fn decode_directory(row: &Row) -> Result<DirectoryRow> {
     let cells = Cells::new("key_directory", row);
     Ok(DirectoryRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -188,7 +189,7 @@ pub(crate) fn decode_directory(row: &SqliteRow) -> Result<DirectoryRow> {
     })
 }
 
-pub(crate) fn decode_page(row: &SqliteRow) -> Result<PageRow> {
+pub(crate) fn decode_page(row: &Row) -> Result<PageRow> {
     let cells = Cells::new("key_page", row);
     Ok(PageRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -198,7 +199,7 @@ pub(crate) fn decode_page(row: &SqliteRow) -> Result<PageRow> {
     })
 }
 
-pub(crate) fn decode_hop(row: &SqliteRow) -> Result<HopRow> {
+pub(crate) fn decode_hop(row: &Row) -> Result<HopRow> {
     let cells = Cells::new("key_hop", row);
     Ok(HopRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -208,7 +209,7 @@ pub(crate) fn decode_hop(row: &SqliteRow) -> Result<HopRow> {
     })
 }
 
-pub(crate) fn decode_kek(row: &SqliteRow) -> Result<KekRow> {
+pub(crate) fn decode_kek(row: &Row) -> Result<KekRow> {
     let cells = Cells::new("key_kek", row);
     Ok(KekRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -218,7 +219,7 @@ pub(crate) fn decode_kek(row: &SqliteRow) -> Result<KekRow> {
     })
 }
 
-pub(crate) fn decode_leaves(row: &SqliteRow) -> Result<HwmRow> {
+pub(crate) fn decode_leaves(row: &Row) -> Result<HwmRow> {
     let cells = Cells::new("leaf_hwm", row);
     Ok(HwmRow {
         tenant: TenantId::from_bytes(cells.bytes("tenant")?),
@@ -228,7 +229,7 @@ pub(crate) fn decode_leaves(row: &SqliteRow) -> Result<HwmRow> {
     })
 }
 
-pub(crate) fn decode_node(row: &SqliteRow) -> Result<NodeEpochRow> {
+pub(crate) fn decode_node(row: &Row) -> Result<NodeEpochRow> {
     let cells = Cells::new("node_epoch", row);
     Ok(NodeEpochRow {
         node: cells.bytes("node")?,

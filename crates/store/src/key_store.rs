@@ -1,4 +1,4 @@
-//! The key store of a cell: `keys.db`. Replicated, never restored (protocols.md 1.3).
+//! The key store of a cell: `keys.db`, or a database of PostgreSQL that is not the data store's. Replicated, never restored (protocols.md 1.3).
 //!
 //! Its rows are in [`crate::key_blobs`], [`crate::cell_secret`] and [`crate::log_head`].
 
@@ -6,10 +6,13 @@ use std::path::Path;
 
 use sqlx::migrate::Migrator;
 
-use crate::engine::{Engine, StoreOptions};
+use crate::engine::{
+    Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
+};
 use crate::error::Result;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/keys");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres/keys");
 
 /// Wrapped and sealed keys. No key lies here that opens without the slot and the root provider.
 #[derive(Debug)]
@@ -23,7 +26,26 @@ impl KeyStore {
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<Self> {
-        Ok(Self { engine: Engine::open(path, &MIGRATIONS, options).await? })
+        Ok(Self {
+            engine: Engine::Sqlite(Box::new(SqliteEngine::open(path, &MIGRATIONS, options).await?)),
+        })
+    }
+
+    /// Opens the key store in the PostgreSQL database at `url`, as a member of `lv_app`.
+    ///
+    /// # Errors
+    /// As [`crate::DataStore::open_postgres`].
+    pub async fn open_postgres(url: &str, options: PostgresOptions) -> Result<Self> {
+        let engine = PostgresEngine::open(url, &POSTGRES_MIGRATIONS, options).await?;
+        Ok(Self { engine: Engine::Postgres(engine) })
+    }
+
+    /// Makes the schema in the PostgreSQL database at `url`, or brings it up, as the owner of its tables.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::SchemaNewer`] if a newer program has been there; else what the engine says.
+    pub async fn migrate_postgres(url: &str) -> Result<()> {
+        postgres::migrate(url, &POSTGRES_MIGRATIONS).await
     }
 
     /// Moves the write-ahead log into the database, so that deleted blobs are in no file any more, and
@@ -40,7 +62,7 @@ impl KeyStore {
     /// # Errors
     /// [`crate::StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
     pub async fn look(path: &Path) -> Result<Self> {
-        let engine = Engine::look(path, &MIGRATIONS).await?;
+        let engine = Engine::Sqlite(Box::new(SqliteEngine::look(path, &MIGRATIONS).await?));
         Ok(Self { engine })
     }
 

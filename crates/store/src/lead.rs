@@ -6,23 +6,26 @@
 use leadvault_domain::{
     Compartment, DatasetNo, Labels, LeadId, LeafAddress, TagKind, TenantNo, Timestamp,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored, stored_len};
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::{Result, StoreError};
 use crate::export_extent;
 use crate::lead_tags::{self, Emails};
 use crate::stage::StageTransaction;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome};
 
 /// Columns of an insertion, up to `VALUES`. A row of values has a place for each.
 macro_rules! insert_lead {
     () => {
+        concat!(insert_lead!(keep), "VALUES ")
+    };
+    (keep) => {
         "INSERT INTO lead (row_id, tenant_no, lead, dataset_no, tree, leaf, version, labels, \
          email_tag, phone_tag, domain_tag, index_epoch, dup_no, batch, row_no, created_min, \
          updated_min, tombstone, parts, contact_schema, contact_revision, contact, \
-         profile_schema, profile_revision, profile) VALUES "
+         profile_schema, profile_revision, profile) "
     };
 }
 /// One row of values for [`insert_lead`]: 24 of them are bound, `tombstone` is 0.
@@ -36,15 +39,16 @@ pub(crate) use {insert_lead, insert_lead_row};
 statements! {
     /// Never a row that a run has had: a stage goes by the order of lead rows, and outlives the leads.
     NEXT_ROW = "SELECT MAX(COALESCE((SELECT MAX(row_id) FROM lead), 0), \
-                COALESCE((SELECT MAX(last_row) FROM lead_stage), 0)) + 1";
-    INSERT = concat!(insert_lead!(), insert_lead_row!());
+                COALESCE((SELECT MAX(last_row) FROM lead_stage), 0)) + 1", postgres: NONE;
+    INSERT = concat!(insert_lead!(), "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+             $15, $16, $17, 0, $18, $19, $20, $21, $22, $23, $24)");
     INSERT_PART = "INSERT INTO lead_part (tenant_no, row_id, compartment, schema, revision, blob) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                   VALUES ($1, $2, $3, $4, $5, $6) \
                    ON CONFLICT (tenant_no, row_id, compartment) DO UPDATE SET \
                    schema = excluded.schema, revision = excluded.revision, blob = excluded.blob";
-    DELETE_PART = "DELETE FROM lead_part WHERE tenant_no = ?1 AND row_id = ?2 AND compartment = ?3";
+    DELETE_PART = "DELETE FROM lead_part WHERE tenant_no = $1 AND row_id = $2 AND compartment = $3";
     COUNT_PARTS = "UPDATE lead SET parts = (SELECT COUNT(*) FROM lead_part p \
-                   WHERE p.tenant_no = ?1 AND p.row_id = ?2) WHERE tenant_no = ?1 AND row_id = ?2";
+                   WHERE p.tenant_no = $1 AND p.row_id = $2) WHERE tenant_no = $1 AND row_id = $2";
 }
 
 pub(crate) const TABLE: &str = "lead";
@@ -147,7 +151,7 @@ macro_rules! lead_columns {
 pub(crate) use lead_columns;
 
 /// Reads the columns of [`lead_columns`]; parts beside contact and profile are not among them.
-pub(crate) fn decode(row: &SqliteRow) -> Result<LeadRow> {
+pub(crate) fn decode(row: &Row) -> Result<LeadRow> {
     let cells = Cells::new(TABLE, row);
     let mut parts = Vec::with_capacity(2);
     if let Some(blob) = cells.value::<Option<Vec<u8>>>("contact")? {
@@ -181,24 +185,23 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<LeadRow> {
 }
 
 impl NewLead {
+    /// A compartment, if it is there.
+    pub(crate) fn part(&self, compartment: Compartment) -> Option<&Part> {
+        self.parts.iter().find(|p| p.compartment == compartment)
+    }
+
     /// The compartments that have rows of their own.
     pub(crate) fn side_parts(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|p| is_side(p.compartment))
     }
 
     /// Binds the values of [`insert_lead_row`], in its order.
-    pub(crate) fn bind<'q>(
-        &self,
-        query: Query<'q>,
-        tenant: TenantNo,
-        row_id: i64,
-    ) -> Result<Query<'q>> {
+    pub(crate) fn bind(&self, insert: Query, tenant: TenantNo, row_id: i64) -> Result<Query> {
         if self.parts.len() > LEAD_PARTS_MAX || self.tags.more.len() > LEAD_PARTS_MAX {
             return Err(StoreError::OutOfRange);
         }
-        let find = |c| self.parts.iter().find(|p| p.compartment == c);
         let created = self.created.to_minute().micros();
-        let mut query = query
+        let mut insert = insert
             .bind(row_id)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
@@ -217,37 +220,56 @@ impl NewLead {
             .bind(created)
             .bind(created)
             .bind(stored_len(self.side_parts().count())?);
-        for part in [find(Compartment::CONTACT), find(Compartment::PROFILE)] {
-            query = query
+        for part in [self.part(Compartment::CONTACT), self.part(Compartment::PROFILE)] {
+            insert = insert
                 .bind(part.map_or(0, |p| i64::from(p.schema)))
                 .bind(part.map_or(0, |p| i64::from(p.revision)))
                 .bind(part.map(|p| p.blob.clone()));
         }
-        Ok(query)
+        Ok(insert)
     }
 }
-
-/// A statement of this crate with its values.
-pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// Whether a compartment has a row of its own.
 pub(crate) fn is_side(compartment: Compartment) -> bool {
     compartment != Compartment::CONTACT && compartment != Compartment::PROFILE
 }
 
-/// The number the next lead row gets. The write lock is held, so nobody else takes it.
-pub(crate) async fn next_row(connection: &mut SqliteConnection) -> Result<i64> {
-    Ok(sqlx::query_scalar(NEXT_ROW).fetch_one(connection).await?)
+/// The numbers the rows of new leads get: the next ones on SQLite, where the write lock is held and nobody else
+/// takes them; their leaf addresses on PostgreSQL.
+pub(crate) async fn number<'l>(
+    connection: &mut Connection<'_>,
+    leads: &'l [NewLead],
+) -> Result<Vec<(i64, &'l NewLead)>> {
+    if let Connection::Postgres(_) = connection {
+        return leads.iter().map(|lead| Ok((leaf_row(lead.at)?, lead))).collect();
+    }
+    let first: i64 = query(NEXT_ROW).scalar(connection).await?;
+    Ok((first..).zip(leads).collect())
+}
+
+/// Datasets of a tenant that a row number has room for.
+const ROW_DATASETS: u32 = 1 << 19;
+/// Trees of a dataset that a row number has room for.
+const ROW_TREES: u32 = 1 << 12;
+
+/// `lead_row` of the PostgreSQL schema: the order of rows is the order of leaves.
+fn leaf_row(at: LeafAddress) -> Result<i64> {
+    if at.dataset.0 >= ROW_DATASETS || at.tree >= ROW_TREES {
+        return Err(StoreError::OutOfRange);
+    }
+    let tree = i64::from(at.dataset.0) * i64::from(ROW_TREES) + i64::from(at.tree);
+    Ok((tree << 32) + i64::from(at.leaf))
 }
 
 /// Stores or replaces a compartment that has a row of its own.
 pub(crate) async fn upsert_part(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     row_id: i64,
     part: &Part,
 ) -> Result<()> {
-    sqlx::query(INSERT_PART)
+    query(INSERT_PART)
         .bind(i64::from(tenant.0))
         .bind(row_id)
         .bind(i64::from(part.compartment.0))
@@ -261,12 +283,12 @@ pub(crate) async fn upsert_part(
 
 /// Removes a compartment that has a row of its own.
 pub(crate) async fn delete_part(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     row_id: i64,
     compartment: Compartment,
 ) -> Result<()> {
-    sqlx::query(DELETE_PART)
+    query(DELETE_PART)
         .bind(i64::from(tenant.0))
         .bind(row_id)
         .bind(i64::from(compartment.0))
@@ -277,11 +299,11 @@ pub(crate) async fn delete_part(
 
 /// Counts the compartments with rows of their own again.
 pub(crate) async fn count_parts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     row_id: i64,
 ) -> Result<()> {
-    sqlx::query(COUNT_PARTS).bind(i64::from(tenant.0)).bind(row_id).execute(connection).await?;
+    query(COUNT_PARTS).bind(i64::from(tenant.0)).bind(row_id).execute(connection).await?;
     Ok(())
 }
 
@@ -298,7 +320,7 @@ pub struct InsertLead {
 impl InsertLead {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
@@ -310,8 +332,9 @@ impl InsertLead {
                 return Ok(Outcome::Conflict(Conflict::Duplicate { lead: holder }));
             }
         }
-        let row_id = next_row(connection).await?;
-        lead.bind(sqlx::query(INSERT), tenant, row_id)?.execute(&mut *connection).await?;
+        let numbered = number(connection, std::slice::from_ref(lead)).await?;
+        let (row_id, _) = *numbered.first().ok_or(StoreError::OutOfRange)?;
+        lead.bind(query(INSERT), tenant, row_id)?.execute(connection).await?;
         lead_tags::insert(connection, tenant, dataset, row_id, &lead.tags).await?;
         for part in lead.side_parts() {
             upsert_part(connection, tenant, row_id, part).await?;

@@ -9,16 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use leadvault_domain::{LeadId, LeafAddress, TenantNo};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::Cells;
+use crate::engine::query::json_array;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::export_extent;
 use crate::import::StepImport;
-use crate::lead::{NewLead, TABLE, insert_lead, insert_lead_row, next_row, upsert_part};
-use crate::lead_tags::json_array;
+use crate::lead::{NewLead, TABLE, insert_lead, insert_lead_row, number, upsert_part};
+use crate::lead_unnest;
 use crate::stage::StageTransaction;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::tag_row::{TagRow, groups};
 use crate::write::{Conflict, Outcome};
 
@@ -39,14 +40,20 @@ macro_rules! x16 {
 }
 
 statements! {
-    LEADS = concat!(insert_lead!(), x16!(insert_lead_row!()));
-    LEAD = concat!(insert_lead!(), insert_lead_row!());
+    LEADS = concat!(insert_lead!(), x16!(insert_lead_row!())), postgres: NONE;
+    LEAD = concat!(insert_lead!(), insert_lead_row!()), postgres: NONE;
     /// Lead rows that have one of these first e-mails: triples of dataset, tag and dup_no, by place.
-    FIND_EMAILS = "SELECT j.key AS place, e.row_id FROM json_each(?2) j CROSS JOIN lead_email e \
-                   WHERE e.tenant_no = ?1 AND e.dataset_no = j.value ->> 0 \
-                   AND e.tag = j.value ->> 1 AND e.dup_no = j.value ->> 2";
-    LIST_IDS = "SELECT row_id, lead FROM lead WHERE +tenant_no = ?1 \
-                AND row_id IN (SELECT value FROM json_each(?2))";
+    FIND_EMAILS = "SELECT j.key AS place, e.row_id FROM json_each($2) j CROSS JOIN lead_email e \
+                   WHERE e.tenant_no = $1 AND e.dataset_no = j.value ->> 0 \
+                   AND e.tag = j.value ->> 1 AND e.dup_no = j.value ->> 2",
+        postgres: "SELECT j.place - 1 AS place, e.row_id \
+                   FROM json_array_elements($2::json) WITH ORDINALITY j (value, place) \
+                   CROSS JOIN LATERAL (SELECT l.row_id FROM lead l WHERE l.tenant_no = $1 \
+                   AND l.dataset_no = (j.value ->> 0)::int AND l.email_tag = (j.value ->> 1)::bigint \
+                   AND l.dup_no = (j.value ->> 2)::bigint) e";
+    LIST_IDS = "SELECT row_id, lead FROM lead WHERE +tenant_no = $1 \
+                AND row_id IN (SELECT value FROM json_each($2))",
+        postgres: "SELECT row_id, lead FROM lead WHERE tenant_no = $1 AND row_id = ANY ($2)";
 }
 
 /// New leads of one import, at most [`SLICE_ROWS_MAX`], and how far the import got with them.
@@ -93,7 +100,7 @@ pub struct LostRow {
 impl LeadSlice {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
@@ -105,31 +112,21 @@ impl LeadSlice {
         {
             return Ok(Outcome::Conflict(Conflict::StateMoved));
         }
-        let first = next_row(connection).await?;
-        let rows: Vec<(i64, &NewLead)> = (first..).zip(&self.rows).collect();
+        let rows = number(connection, &self.rows).await?;
         let mut emails: Vec<TagRow> =
             rows.iter().filter_map(|(id, lead)| TagRow::of_email(*id, lead)).collect();
         emails.sort_unstable();
-        let lost = find_losers(connection, tenant, stage, &emails).await?;
-        let kept: Vec<(i64, &NewLead)> =
-            rows.into_iter().filter(|(id, _)| !lost.contains_key(id)).collect();
-        insert_leads(connection, tenant, &kept).await?;
-        let mut tags = emails;
-        tags.retain(|row| !lost.contains_key(&row.row_id));
-        tags.extend(kept.iter().flat_map(|(id, lead)| TagRow::of_rest(*id, lead)));
-        tags.sort_unstable();
-        let last = kept.last().map_or(first, |(id, _)| *id);
-        stage.append(connection, tenant, (first, last), tags).await?;
+        let (lost, kept) = match connection {
+            Connection::Sqlite(_) => stage_rows(connection, tenant, stage, &rows, emails).await?,
+            Connection::Postgres(_) => insert_columns(connection, tenant, &rows, &emails).await?,
+        };
         let leaves: Vec<LeafAddress> = kept.iter().map(|(_, lead)| lead.at).collect();
         export_extent::insert_late(connection, tenant, &leaves).await?;
         let outcome = SliceOutcome {
             stored: u32::try_from(kept.len()).map_err(|_| StoreError::OutOfRange)?,
-            lost: lost
-                .into_iter()
-                .map(|(id, holder)| LostRow {
-                    place: usize::try_from(id - first).unwrap_or(usize::MAX),
-                    holder,
-                })
+            lost: (0..)
+                .zip(&rows)
+                .filter_map(|(place, (id, _))| lost.get(id).map(|h| LostRow { place, holder: *h }))
                 .collect(),
         };
         if let Some(step) = &self.step {
@@ -140,20 +137,89 @@ impl LeadSlice {
     }
 }
 
-/// Rows whose first e-mail is taken, and by whom: a lead that is there, or (`None`) an earlier row of the
-/// slice. `emails` ascend.
+/// Rows that lost, and whom they met: a lead that is there, or (`None`) an earlier row of the slice.
+type Lost = BTreeMap<i64, Option<LeadId>>;
+
+fn without<'l>(rows: &[(i64, &'l NewLead)], lost: &Lost) -> Vec<(i64, &'l NewLead)> {
+    rows.iter().filter(|(id, _)| !lost.contains_key(id)).copied().collect()
+}
+
+/// First e-mails that stand twice in the slice: the later rows lose. `emails` ascend.
+fn twice(emails: &[TagRow]) -> Lost {
+    let same = emails.chunk_by(|a, b| key(a) == key(b));
+    same.flat_map(|same| same.iter().skip(1).map(|row| (row.row_id, None))).collect()
+}
+
+/// What must differ between live leads.
+const fn key(row: &TagRow) -> (u32, i64, u32) {
+    (row.dataset, row.tag, row.dup_no)
+}
+
+/// Stores rows, and their tags as one sorted run of the stage. `emails` ascend.
+async fn stage_rows<'l>(
+    connection: &mut Connection<'_>,
+    tenant: TenantNo,
+    stage: &StageTransaction<'_>,
+    rows: &[(i64, &'l NewLead)],
+    emails: Vec<TagRow>,
+) -> Result<(Lost, Vec<(i64, &'l NewLead)>)> {
+    let lost = find_losers(connection, tenant, stage, &emails).await?;
+    let kept = without(rows, &lost);
+    insert_leads(connection, tenant, &kept).await?;
+    let mut tags = emails;
+    tags.retain(|row| !lost.contains_key(&row.row_id));
+    tags.extend(kept.iter().flat_map(|(id, lead)| TagRow::of_rest(*id, lead)));
+    tags.sort_unstable();
+    if let (Some((first, _)), Some((last, _))) = (kept.first(), kept.last()) {
+        stage.append(connection, tenant, (*first, *last), tags).await?;
+    }
+    Ok((lost, kept))
+}
+
+/// Stores rows by columns; what is taken is asked only where a row did not come in. `emails` ascend.
+async fn insert_columns<'l>(
+    connection: &mut Connection<'_>,
+    tenant: TenantNo,
+    rows: &[(i64, &'l NewLead)],
+    emails: &[TagRow],
+) -> Result<(Lost, Vec<(i64, &'l NewLead)>)> {
+    let mut lost = twice(emails);
+    let wanted = without(rows, &lost);
+    let stored = lead_unnest::insert_leads(connection, tenant, &wanted).await?;
+    if stored < wanted.len() {
+        let own: BTreeSet<i64> = rows.iter().map(|(id, _)| *id).collect();
+        let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
+        for (place, holder) in find_emails(connection, tenant, emails).await? {
+            let row = emails.get(place).ok_or(StoreError::OutOfRange)?;
+            if !own.contains(&holder) {
+                taken.insert(row.row_id, holder);
+            }
+        }
+        let ids = list_ids(connection, tenant, taken.values().copied().collect()).await?;
+        lost.extend(taken.iter().map(|(row, holder)| (*row, ids.get(holder).copied())));
+    }
+    let kept = without(&wanted, &lost);
+    if stored != kept.len() {
+        // Something else than an e-mail stands in the way: an id or a leaf that was given out twice.
+        return Err(StoreError::Exists { table: TABLE });
+    }
+    lead_unnest::insert_sides(connection, tenant, &kept).await?;
+    Ok((lost, kept))
+}
+
+/// Rows whose first e-mail is taken. `emails` ascend.
 async fn find_losers(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     stage: &StageTransaction<'_>,
     emails: &[TagRow],
-) -> Result<BTreeMap<i64, Option<LeadId>>> {
-    let mut lost = BTreeMap::new();
+) -> Result<Lost> {
+    // A loser by the stage or the table makes the rest of its kind losers too: they are all in `taken`.
+    let mut lost = twice(emails);
     let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
     let values: Vec<_> = emails.iter().map(|r| (r.table, r.dataset, r.kind, r.tag)).collect();
     let mut staged = stage.find(connection, tenant, &values).await?;
     staged.sort_unstable();
-    let key = |row: &TagRow| (row.dataset, row.tag, row.dup_no);
     for row in emails {
         if let Ok(at) = staged.binary_search_by_key(&key(row), key)
             && let Some(holder) = staged.get(at)
@@ -165,10 +231,6 @@ async fn find_losers(
         let row = emails.get(place).ok_or(StoreError::OutOfRange)?;
         taken.insert(row.row_id, holder);
     }
-    for same in emails.chunk_by(|a, b| key(a) == key(b)) {
-        // A loser by the stage or the table makes the rest of its kind losers too: they are all in `taken`.
-        lost.extend(same.iter().skip(1).map(|row| (row.row_id, None)));
-    }
     if !taken.is_empty() {
         let ids = list_ids(connection, tenant, taken.values().copied().collect()).await?;
         lost.extend(taken.iter().map(|(row, holder)| (*row, ids.get(holder).copied())));
@@ -178,7 +240,7 @@ async fn find_losers(
 
 /// Which of these e-mails are in the table: place and lead row.
 async fn find_emails(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     emails: &[TagRow],
 ) -> Result<Vec<(usize, i64)>> {
@@ -190,8 +252,8 @@ async fn find_emails(
         .map(|row| json_array([i64::from(row.dataset), row.tag, i64::from(row.dup_no)]));
     let text = format!("[{}]", triples.collect::<Vec<_>>().join(","));
     let rows =
-        sqlx::query(FIND_EMAILS).bind(i64::from(tenant.0)).bind(text).fetch_all(connection).await?;
-    let decode = |row: &sqlx::sqlite::SqliteRow| {
+        query(FIND_EMAILS).bind(i64::from(tenant.0)).bind(text).fetch_all(connection).await?;
+    let decode = |row: &Row| {
         let cells = Cells::new("lead_email", row);
         Ok((cells.number("place")?, cells.value("row_id")?))
     };
@@ -200,16 +262,16 @@ async fn find_emails(
 
 /// The ids of lead rows.
 async fn list_ids(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     rows: BTreeSet<i64>,
 ) -> Result<BTreeMap<i64, LeadId>> {
-    let rows = sqlx::query(LIST_IDS)
+    let rows = query(LIST_IDS)
         .bind(i64::from(tenant.0))
-        .bind(json_array(rows))
+        .bind(rows.into_iter().collect::<Vec<i64>>())
         .fetch_all(connection)
         .await?;
-    let decode = |row: &sqlx::sqlite::SqliteRow| {
+    let decode = |row: &Row| {
         let cells = Cells::new(TABLE, row);
         Ok((cells.value("row_id")?, LeadId::from_bytes(cells.bytes("lead")?)))
     };
@@ -217,16 +279,16 @@ async fn list_ids(
 }
 
 async fn insert_leads(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     rows: &[(i64, &NewLead)],
 ) -> Result<()> {
     for group in groups(rows, LEADS_AT_ONCE) {
-        let mut query = sqlx::query(if group.len() == LEADS_AT_ONCE { LEADS } else { LEAD });
+        let mut insert = query(if group.len() == LEADS_AT_ONCE { LEADS } else { LEAD });
         for (id, lead) in group {
-            query = lead.bind(query, tenant, *id)?;
+            insert = lead.bind(insert, tenant, *id)?;
         }
-        query.execute(&mut *connection).await?;
+        insert.execute(connection).await?;
     }
     for (id, lead) in rows {
         for part in lead.side_parts() {

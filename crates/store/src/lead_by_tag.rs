@@ -1,79 +1,129 @@
 //! Queries for leads by tag, in the tag tables and where tags are staged. Erased leads are in none of them.
 
-use std::ops::{Deref, DerefMut};
-
 use leadvault_domain::{DatasetNo, Labels, LeadId, LeafAddress, TagKind};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Sqlite, Transaction};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::query::json_array;
+use crate::engine::{Reader, Row, query};
 use crate::error::{Result, StoreError};
 use crate::lead::{LeadRow, TABLE, lead_columns};
 use crate::lead_find::{PAGE_ROWS_MAX, behind, count, list};
-use crate::lead_tags::json_array;
 use crate::scope::TenantScope;
 use crate::stage::{Stage, StageCache};
 use crate::statement::statements;
 
-/// A search by tag: first values, further ones, and rows that have one staged (?8). Pairs of dataset and tag
+/// A search by tag: first values, further ones, and rows that have one staged ($8). Pairs of dataset and tag
 /// come as a JSON array; the joins are written in the order in which they must run.
 macro_rules! by_tag {
     ($first:literal) => {
         concat!(
             "SELECT ",
             lead_columns!(),
-            " FROM (SELECT e.row_id FROM json_each(?2) j CROSS JOIN ",
+            " FROM (SELECT e.row_id FROM json_each($2) j CROSS JOIN ",
             $first,
-            " e WHERE e.tenant_no = ?1 AND e.dataset_no = j.value ->> 0 AND e.tag = j.value ->> 1 \
-             UNION SELECT t.row_id FROM json_each(?2) j CROSS JOIN lead_tag t \
-             WHERE t.tenant_no = ?1 AND t.dataset_no = j.value ->> 0 AND t.kind = ?3 \
-             AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each(?8)) h CROSS JOIN lead l \
-             WHERE l.row_id = h.row_id AND +l.tenant_no = ?1 AND l.tombstone = 0 \
-             AND (+l.dataset_no, +l.tree, +l.leaf) > (?4, ?5, ?6) \
-             ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT ?7"
+            " e WHERE e.tenant_no = $1 AND e.dataset_no = j.value ->> 0 AND e.tag = j.value ->> 1 \
+             UNION SELECT t.row_id FROM json_each($2) j CROSS JOIN lead_tag t \
+             WHERE t.tenant_no = $1 AND t.dataset_no = j.value ->> 0 AND t.kind = $3 \
+             AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each($8)) h CROSS JOIN lead l \
+             WHERE l.row_id = h.row_id AND +l.tenant_no = $1 AND l.tombstone = 0 \
+             AND (+l.dataset_no, +l.tree, +l.leaf) > ($4, $5, $6) \
+             ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT $7"
         )
     };
 }
 
-/// Who has a tag of the kind `?4`: as a first value, which the head asks for, in the side table, or staged
-/// (`?6`, pairs of tag and row).
+/// The same on PostgreSQL, where first values are columns of the lead and nothing is staged.
+macro_rules! by_column {
+    ($first:expr) => {
+        concat!(
+            "SELECT ",
+            lead_columns!(),
+            " FROM (",
+            $first,
+            "SELECT t.row_id FROM json_array_elements($2::json) j (value) JOIN lead_tag t \
+             ON t.tenant_no = $1 AND t.dataset_no = (j.value ->> 0)::int AND t.kind = $3 \
+             AND t.tag = (j.value ->> 1)::bigint) h \
+             JOIN lead l ON l.tenant_no = $1 AND l.row_id = h.row_id \
+             WHERE l.tombstone = 0 AND l.row_id > lead_row($4, $5, $6) ORDER BY l.row_id LIMIT $7"
+        )
+    };
+    (of $column:literal) => {
+        by_column!(concat!(
+            "SELECT e.row_id FROM json_array_elements($2::json) j (value) CROSS JOIN LATERAL \
+             (SELECT w.row_id FROM lead w WHERE w.tenant_no = $1 \
+             AND w.dataset_no = (j.value ->> 0)::int AND w.",
+            $column,
+            " = (j.value ->> 1)::bigint) e UNION "
+        ))
+    };
+}
+
+/// Who has a tag of the kind `$4`: as a first value, which the head asks for, in the side table, or staged
+/// (`$6`, pairs of tag and row).
 macro_rules! probe_tags {
     ($head:expr) => {
         concat!(
             $head,
-            "SELECT j.value AS tag, l.lead FROM json_each(?3) j CROSS JOIN lead_tag t CROSS JOIN lead l \
-             WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = ?4 AND t.tag = j.value \
-             AND l.row_id = t.row_id AND l.labels & ?5 = 0 UNION ALL \
-             SELECT j.value ->> 0, l.lead FROM json_each(?6) j CROSS JOIN lead l \
-             WHERE l.row_id = j.value ->> 1 AND +l.tenant_no = ?1 AND l.labels & ?5 = 0"
+            "SELECT j.value AS tag, l.lead FROM json_each($3) j CROSS JOIN lead_tag t CROSS JOIN lead l \
+             WHERE t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = $4 AND t.tag = j.value \
+             AND l.row_id = t.row_id AND l.labels & $5 = 0 UNION ALL \
+             SELECT j.value ->> 0, l.lead FROM json_each($6) j CROSS JOIN lead l \
+             WHERE l.row_id = j.value ->> 1 AND +l.tenant_no = $1 AND l.labels & $5 = 0"
         )
     };
 }
 
+/// The same on PostgreSQL.
+macro_rules! probe_columns {
+    ($head:expr) => {
+        concat!(
+            $head,
+            "SELECT t.tag, l.lead FROM unnest($3::bigint[]) j (value) JOIN lead_tag t \
+             ON t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = $4 AND t.tag = j.value \
+             JOIN lead l ON l.tenant_no = $1 AND l.row_id = t.row_id WHERE l.labels & $5 = 0"
+        )
+    };
+    (of $column:literal) => {
+        probe_columns!(concat!(
+            "SELECT e.tag, e.lead FROM unnest($3::bigint[]) j (value) CROSS JOIN LATERAL \
+             (SELECT w.",
+            $column,
+            " AS tag, w.lead FROM lead w WHERE w.tenant_no = $1 AND w.dataset_no = $2 AND w.",
+            $column,
+            " = j.value AND w.labels & $5 = 0) e UNION ALL "
+        ))
+    };
+}
+
 statements! {
-    BY_EMAIL = by_tag!("lead_email");
-    BY_PHONE = by_tag!("lead_phone");
-    BY_DOMAIN = by_tag!("lead_domain");
-    BY_OTHER = concat!("SELECT ", lead_columns!(), " FROM (SELECT t.row_id FROM json_each(?2) j \
-        CROSS JOIN lead_tag t WHERE t.tenant_no = ?1 AND t.dataset_no = j.value ->> 0 \
-        AND t.kind = ?3 AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each(?8)) h \
+    BY_EMAIL = by_tag!("lead_email"), postgres: by_column!(of "email_tag");
+    BY_PHONE = by_tag!("lead_phone"), postgres: by_column!(of "phone_tag");
+    BY_DOMAIN = by_tag!("lead_domain"), postgres: by_column!(of "domain_tag");
+    BY_OTHER = concat!("SELECT ", lead_columns!(), " FROM (SELECT t.row_id FROM json_each($2) j \
+        CROSS JOIN lead_tag t WHERE t.tenant_no = $1 AND t.dataset_no = j.value ->> 0 \
+        AND t.kind = $3 AND t.tag = j.value ->> 1 UNION SELECT value FROM json_each($8)) h \
         CROSS JOIN lead l \
-        WHERE l.row_id = h.row_id AND +l.tenant_no = ?1 AND l.tombstone = 0 \
-        AND (+l.dataset_no, +l.tree, +l.leaf) > (?4, ?5, ?6) \
-        ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT ?7");
-    LIST_EMAIL_TAGS = "SELECT tag FROM lead_email WHERE tenant_no = ?1 AND dataset_no = ?2 \
-                       AND (tag, dup_no) > (?3, ?4) ORDER BY tag, dup_no LIMIT ?5";
-    PROBE_EMAILS = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each(?3) j \
-        CROSS JOIN lead_email e CROSS JOIN lead l WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 \
-        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & ?5 = 0 UNION ALL ");
-    PROBE_PHONES = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each(?3) j \
-        CROSS JOIN lead_phone e CROSS JOIN lead l WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 \
-        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & ?5 = 0 UNION ALL ");
-    PROBE_OTHERS = probe_tags!("");
-    COUNT_OLD_TAGS = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 \
-                      AND tombstone = 0 AND index_epoch < ?3";
+        WHERE l.row_id = h.row_id AND +l.tenant_no = $1 AND l.tombstone = 0 \
+        AND (+l.dataset_no, +l.tree, +l.leaf) > ($4, $5, $6) \
+        ORDER BY +l.dataset_no, +l.tree, +l.leaf LIMIT $7"),
+        postgres: by_column!("");
+    LIST_EMAIL_TAGS = "SELECT tag FROM lead_email WHERE tenant_no = $1 AND dataset_no = $2 \
+                       AND (tag, dup_no) > ($3, $4) ORDER BY tag, dup_no LIMIT $5",
+        postgres: "SELECT email_tag FROM lead WHERE tenant_no = $1 AND dataset_no = $2 \
+                       AND email_tag IS NOT NULL AND (email_tag, dup_no) > ($3, $4) \
+                       ORDER BY email_tag, dup_no LIMIT $5";
+    PROBE_EMAILS = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each($3) j \
+        CROSS JOIN lead_email e CROSS JOIN lead l WHERE e.tenant_no = $1 AND e.dataset_no = $2 \
+        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & $5 = 0 UNION ALL "),
+        postgres: probe_columns!(of "email_tag");
+    PROBE_PHONES = probe_tags!("SELECT j.value AS tag, l.lead FROM json_each($3) j \
+        CROSS JOIN lead_phone e CROSS JOIN lead l WHERE e.tenant_no = $1 AND e.dataset_no = $2 \
+        AND e.tag = j.value AND l.row_id = e.row_id AND l.labels & $5 = 0 UNION ALL "),
+        postgres: probe_columns!(of "phone_tag");
+    PROBE_OTHERS = probe_tags!(""), postgres: probe_columns!("");
+    COUNT_OLD_TAGS = "SELECT COUNT(*) FROM lead WHERE tenant_no = $1 AND dataset_no = $2 \
+                      AND tombstone = 0 AND index_epoch < $3";
 }
 
 /// Tags of one search or probe.
@@ -111,13 +161,13 @@ impl DataStore {
             _ => BY_OTHER,
         };
         let (dataset, tree, leaf) = behind(after);
-        let (mut held, staged) = self
+        let (mut reader, staged) = self
             .look_up(scope, |stage| {
                 let rows = tags.iter().flat_map(|t| stage.find_kind(kind, t.dataset, t.tag));
                 rows.map(|row| row.row_id).collect::<Vec<_>>()
             })
             .await?;
-        let query = sqlx::query(statement)
+        let question = query(statement)
             .bind(scope.no())
             .bind(json_pairs(tags))
             .bind(i64::from(kind.0))
@@ -125,8 +175,8 @@ impl DataStore {
             .bind(tree)
             .bind(leaf)
             .bind(i64::from(limit.min(PAGE_ROWS_MAX)))
-            .bind(json_array(staged));
-        list(&mut held, scope, query).await
+            .bind(staged);
+        list(&mut reader.connection(), scope, question).await
     }
 
     /// The number of live leads whose tags are older than `index_epoch`: what a re-tag has left to do.
@@ -139,14 +189,12 @@ impl DataStore {
         dataset: DatasetNo,
         index_epoch: u32,
     ) -> Result<u64> {
-        let mut connection = self.engine().reader().await?;
-        let n: i64 = sqlx::query_scalar(COUNT_OLD_TAGS)
+        let mut reader = self.engine().reader(scope).await?;
+        let old = query(COUNT_OLD_TAGS)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
-            .bind(i64::from(index_epoch))
-            .fetch_one(&mut *connection)
-            .await?;
-        count(n)
+            .bind(i64::from(index_epoch));
+        count(old.scalar(&mut reader.connection()).await?)
     }
 
     /// First-e-mail tags of a dataset in order, at most `limit`, behind `(tag, dup_no)`: what an import's
@@ -163,18 +211,19 @@ impl DataStore {
         limit: u32,
     ) -> Result<Vec<i64>> {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let (mut held, staged) =
+        let (mut reader, staged) =
             self.look_up(scope, |stage| stage.emails(dataset, after, most)).await?;
         let before_all = (i64::MIN, -1_i64);
         let (tag, dup_no) = after.map_or(before_all, |tag| (tag, i64::from(u32::MAX)));
-        let mut tags: Vec<i64> = sqlx::query_scalar(LIST_EMAIL_TAGS)
+        let rows = query(LIST_EMAIL_TAGS)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
             .bind(tag)
             .bind(dup_no)
             .bind(i64::from(limit))
-            .fetch_all(&mut *held)
+            .fetch_all(&mut reader.connection())
             .await?;
+        let mut tags: Vec<i64> = rows.iter().map(Row::first).collect::<Result<_>>()?;
         // Both are the lowest of their place, so the lowest of both are the lowest of all.
         tags.extend(staged);
         tags.sort_unstable();
@@ -203,23 +252,23 @@ impl DataStore {
             TagKind::PHONE => PROBE_PHONES,
             _ => PROBE_OTHERS,
         };
-        let (mut held, staged) = self
+        let (mut reader, staged) = self
             .look_up(scope, |stage| {
                 let rows = tags.iter().flat_map(|tag| stage.find_kind(kind, dataset, *tag));
                 rows.map(|row| (row.tag, row.row_id)).collect::<Vec<_>>()
             })
             .await?;
         let pairs = staged.iter().map(|(tag, row)| json_array([*tag, *row]));
-        let rows = sqlx::query(statement)
+        let rows = query(statement)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
-            .bind(json_array(tags.iter().copied()))
+            .bind(tags.to_vec())
             .bind(i64::from(kind.0))
             .bind(without.bits())
             .bind(format!("[{}]", pairs.collect::<Vec<_>>().join(",")))
-            .fetch_all(&mut *held)
+            .fetch_all(&mut reader.connection())
             .await?;
-        let decode = |row: &SqliteRow| {
+        let decode = |row: &Row| {
             let cells = Cells::new(TABLE, row);
             Ok((cells.value("tag")?, LeadId::from_bytes(cells.bytes("lead")?)))
         };
@@ -232,45 +281,20 @@ impl DataStore {
         &self,
         scope: TenantScope,
         look: impl Fn(&Stage) -> R + Send + Sync,
-    ) -> Result<(Reading, R)> {
-        let mut connection = self.engine().reader().await?;
-        if StageCache::is_empty(&mut connection, scope.0).await? {
-            return Ok((Reading::Connection(connection), R::default()));
+    ) -> Result<(Reader, R)> {
+        let mut reader = self.engine().reader(scope).await?;
+        if StageCache::is_empty(&mut reader.connection(), scope.0).await? {
+            return Ok((reader, R::default()));
         }
-        drop(connection);
+        drop(reader);
         loop {
-            let mut snapshot = self.engine().snapshot().await?;
-            if let Some(found) = self.stage().look(&mut snapshot, scope.0, &look).await? {
-                return Ok((Reading::Snapshot(snapshot), found));
+            let mut snapshot = self.engine().snapshot(scope).await?;
+            let connection = &mut snapshot.connection();
+            if let Some(found) = self.stage().look(connection, scope.0, &look).await? {
+                return Ok((snapshot, found));
             }
             // Memory is newer than this snapshot: the next one is newer still.
-            snapshot.rollback().await?;
-        }
-    }
-}
-
-/// A connection that reads, in a transaction or not.
-enum Reading {
-    Connection(PoolConnection<Sqlite>),
-    Snapshot(Transaction<'static, Sqlite>),
-}
-
-impl Deref for Reading {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Snapshot(transaction) => transaction,
-        }
-    }
-}
-
-impl DerefMut for Reading {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Snapshot(transaction) => transaction,
+            snapshot.end().await?;
         }
     }
 }

@@ -4,9 +4,9 @@
 //! the lead and its ciphertext is gone from the row, and the removal of the row once its leaf is punctured.
 
 use leadvault_domain::{Compartment, DatasetNo, Labels, LeadId, LeafRange, TenantNo, Timestamp};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::{Cells, stored};
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::lead::{self, LeadTags, Part, TABLE, is_side};
 use crate::lead_tags::{self, Emails, Held};
@@ -16,27 +16,31 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT row_id, dataset_no, version, labels, tombstone, email_tag, phone_tag, \
-            domain_tag, index_epoch, dup_no FROM lead WHERE tenant_no = ?1 AND lead = ?2";
-    UPDATE = "UPDATE lead SET version = version + 1, labels = ?3, email_tag = ?4, phone_tag = ?5, \
-              domain_tag = ?6, index_epoch = ?7, dup_no = ?8, updated_min = ?9 \
-              WHERE tenant_no = ?1 AND row_id = ?2";
-    UPDATE_CONTACT = "UPDATE lead SET contact_schema = ?3, contact_revision = ?4, contact = ?5 \
-                      WHERE tenant_no = ?1 AND row_id = ?2";
-    UPDATE_PROFILE = "UPDATE lead SET profile_schema = ?3, profile_revision = ?4, profile = ?5 \
-                      WHERE tenant_no = ?1 AND row_id = ?2";
-    UPDATE_LABELS = "UPDATE lead SET version = version + 1, labels = (labels & ~?4) | ?3 \
-                     WHERE tenant_no = ?1 AND lead = ?2 AND tombstone = 0 \
-                     AND (?5 IS NULL OR version = ?5)";
+            domain_tag, index_epoch, dup_no FROM lead WHERE tenant_no = $1 AND lead = $2";
+    UPDATE = "UPDATE lead SET version = version + 1, labels = $3, email_tag = $4, phone_tag = $5, \
+              domain_tag = $6, index_epoch = $7, dup_no = $8, updated_min = $9 \
+              WHERE tenant_no = $1 AND row_id = $2";
+    UPDATE_CONTACT = "UPDATE lead SET contact_schema = $3, contact_revision = $4, contact = $5 \
+                      WHERE tenant_no = $1 AND row_id = $2";
+    UPDATE_PROFILE = "UPDATE lead SET profile_schema = $3, profile_revision = $4, profile = $5 \
+                      WHERE tenant_no = $1 AND row_id = $2";
+    UPDATE_LABELS = "UPDATE lead SET version = version + 1, labels = (labels & ~CAST($4 AS BIGINT)) | $3 \
+                     WHERE tenant_no = $1 AND lead = $2 AND tombstone = 0 \
+                     AND (version = $5 OR $5 IS NULL)";
     TOMBSTONE = "UPDATE lead SET tombstone = 1, version = version + 1, email_tag = NULL, \
                  phone_tag = NULL, domain_tag = NULL, contact = NULL, profile = NULL, parts = 0 \
-                 WHERE tenant_no = ?1 AND row_id = ?2";
-    DELETE_PARTS = "DELETE FROM lead_part WHERE tenant_no = ?1 AND row_id = ?2";
-    DELETE = "DELETE FROM lead WHERE tenant_no = ?1 AND lead = ?2 AND tombstone = 1";
+                 WHERE tenant_no = $1 AND row_id = $2";
+    DELETE_PARTS = "DELETE FROM lead_part WHERE tenant_no = $1 AND row_id = $2";
+    DELETE = "DELETE FROM lead WHERE tenant_no = $1 AND lead = $2 AND tombstone = 1";
     /// Rows of a range, oldest leaf first, at most one step.
     RANGE = "SELECT row_id, dataset_no, version, labels, tombstone, email_tag, phone_tag, \
-             domain_tag, index_epoch, dup_no FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 \
-             AND tree = ?3 AND leaf >= ?4 AND leaf < ?5 ORDER BY leaf LIMIT ?6";
-    DELETE_ROW = "DELETE FROM lead WHERE tenant_no = ?1 AND row_id = ?2";
+             domain_tag, index_epoch, dup_no FROM lead WHERE tenant_no = $1 AND dataset_no = $2 \
+             AND tree = $3 AND leaf >= $4 AND leaf < $5 ORDER BY leaf LIMIT $6",
+        postgres: "SELECT row_id, dataset_no, version, labels, tombstone, email_tag, phone_tag, \
+             domain_tag, index_epoch, dup_no FROM lead WHERE tenant_no = $1 \
+             AND row_id >= lead_row($2, $3, $4) AND row_id < lead_row($2, $3, $5) \
+             ORDER BY row_id LIMIT $6";
+    DELETE_ROW = "DELETE FROM lead WHERE tenant_no = $1 AND row_id = $2";
 }
 
 /// Rows that one [`DeleteLeadRange`] removes: about 15 ms of the write lock.
@@ -51,7 +55,7 @@ struct Current {
     tombstone: bool,
 }
 
-fn decode(row: &sqlx::sqlite::SqliteRow) -> Result<Current> {
+fn decode(row: &Row) -> Result<Current> {
     let cells = Cells::new(TABLE, row);
     Ok(Current {
         held: Held {
@@ -70,11 +74,11 @@ fn decode(row: &sqlx::sqlite::SqliteRow) -> Result<Current> {
 }
 
 async fn find_live(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     id: LeadId,
 ) -> Result<Option<Current>> {
-    let row = sqlx::query(FIND)
+    let row = query(FIND)
         .bind(i64::from(tenant.0))
         .bind(id.bytes().to_vec())
         .fetch_optional(connection)
@@ -107,7 +111,7 @@ pub struct UpdateLead {
 impl UpdateLead {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
@@ -136,7 +140,7 @@ impl UpdateLead {
 
     async fn update_row(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         current: &Current,
     ) -> Result<()> {
@@ -145,7 +149,7 @@ impl UpdateLead {
             Some(t) => (t.email, t.phone, t.domain, t.index_epoch.into(), t.dup_no.into()),
             None => (held.email, held.phone, held.domain, current.index_epoch, held.dup_no),
         };
-        sqlx::query(UPDATE)
+        query(UPDATE)
             .bind(i64::from(tenant.0))
             .bind(held.row_id)
             .bind(self.labels.map_or(current.labels, Labels::bits))
@@ -162,7 +166,7 @@ impl UpdateLead {
 
     async fn update_parts(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         row_id: i64,
     ) -> Result<()> {
@@ -180,7 +184,7 @@ impl UpdateLead {
             }
             let statement =
                 if compartment == Compartment::CONTACT { UPDATE_CONTACT } else { UPDATE_PROFILE };
-            sqlx::query(statement)
+            query(statement)
                 .bind(i64::from(tenant.0))
                 .bind(row_id)
                 .bind(part.map_or(0, |p| i64::from(p.schema)))
@@ -212,10 +216,10 @@ pub struct UpdateLabels {
 impl UpdateLabels {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(UPDATE_LABELS)
+        let done = query(UPDATE_LABELS)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.set.bits())
@@ -223,7 +227,7 @@ impl UpdateLabels {
             .bind(self.base.map(i64::from))
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() == 1 {
+        if done == 1 {
             return Ok(Outcome::Done);
         }
         let conflict = find_live(connection, tenant, self.id)
@@ -246,7 +250,7 @@ pub struct TombstoneLead {
 impl TombstoneLead {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
@@ -259,7 +263,7 @@ impl TombstoneLead {
         let row_id = current.held.row_id;
         lead_tags::delete_all(connection, tenant, stage, &[current.held]).await?;
         for statement in [DELETE_PARTS, TOMBSTONE] {
-            let query = sqlx::query(statement).bind(i64::from(tenant.0)).bind(row_id);
+            let query = query(statement).bind(i64::from(tenant.0)).bind(row_id);
             query.execute(&mut *connection).await?;
         }
         Ok(Outcome::Done)
@@ -276,15 +280,15 @@ pub struct DeleteLead {
 impl DeleteLead {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE)
+        let done = query(DELETE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+        Ok(Outcome::one(done, Conflict::Missing))
     }
 }
 
@@ -299,11 +303,11 @@ pub struct DeleteLeadRange {
 impl DeleteLeadRange {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Outcome> {
-        let rows = sqlx::query(RANGE)
+        let rows = query(RANGE)
             .bind(i64::from(tenant.0))
             .bind(i64::from(self.range.dataset.0))
             .bind(i64::from(self.range.tree))
@@ -318,7 +322,7 @@ impl DeleteLeadRange {
         lead_tags::delete_all(connection, tenant, stage, &rows).await?;
         for held in &rows {
             for statement in [DELETE_PARTS, DELETE_ROW] {
-                let query = sqlx::query(statement).bind(i64::from(tenant.0)).bind(held.row_id);
+                let query = query(statement).bind(i64::from(tenant.0)).bind(held.row_id);
                 query.execute(&mut *connection).await?;
             }
         }

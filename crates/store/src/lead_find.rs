@@ -7,42 +7,65 @@
 use std::collections::BTreeMap;
 
 use leadvault_domain::{Compartment, DatasetNo, LeadId, LeafAddress, LeafRange};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::{Result, StoreError};
 use crate::lead::{self, LeadRow, Part, TABLE, lead_columns};
-use crate::lead_tags::json_array;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 
 statements! {
     FIND = concat!("SELECT ", lead_columns!(),
-        " FROM lead l WHERE l.tenant_no = ?1 AND l.lead = ?2 AND l.tombstone = 0");
-    FIND_LEAF = "SELECT dataset_no, tree, leaf FROM lead WHERE tenant_no = ?1 AND lead = ?2";
+        " FROM lead l WHERE l.tenant_no = $1 AND l.lead = $2 AND l.tombstone = 0");
+    FIND_LEAF = "SELECT dataset_no, tree, leaf FROM lead WHERE tenant_no = $1 AND lead = $2";
     LIST_PARTS = "SELECT row_id, compartment, schema, revision, blob FROM lead_part \
-                  WHERE tenant_no = ?1 AND row_id IN (SELECT value FROM json_each(?2)) \
-                  ORDER BY row_id, compartment";
-    LIST = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = ?1 \
-        AND (l.dataset_no, l.tree, l.leaf) > (?2, ?3, ?4) AND l.tombstone = 0 \
-        ORDER BY l.dataset_no, l.tree, l.leaf LIMIT ?5");
-    LIST_DATASET = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = ?1 \
-        AND l.dataset_no = ?2 AND (l.tree, l.leaf) > (?3, ?4) AND l.tombstone = 0 \
-        ORDER BY l.tree, l.leaf LIMIT ?5");
-    LIST_RANGE = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = ?1 \
-        AND l.dataset_no = ?2 AND l.tree = ?3 AND l.leaf >= ?4 AND l.leaf < ?5 AND l.tombstone = 0 \
-        ORDER BY l.leaf LIMIT ?6");
-    LIST_ADDRESSES = "SELECT lead, dataset_no, tree, leaf FROM lead WHERE tenant_no = ?1 \
-        AND dataset_no = ?2 AND tree = ?3 AND leaf >= ?4 AND leaf < ?5 ORDER BY leaf LIMIT ?6";
-    MAX_LEAF = "SELECT MAX(leaf) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3";
-    COUNT = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = ?1) \
-             - (SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND tombstone = 1)";
-    COUNT_DATASET = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = ?1 \
-                     AND dataset_no = ?2) - (SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 \
-                     AND dataset_no = ?2 AND tombstone = 1)";
-    COUNT_RANGE = "SELECT COUNT(*) FROM lead WHERE tenant_no = ?1 AND dataset_no = ?2 AND tree = ?3 \
-                   AND leaf >= ?4 AND leaf < ?5 AND tombstone = 0";
+                  WHERE tenant_no = $1 AND row_id IN (SELECT value FROM json_each($2)) \
+                  ORDER BY row_id, compartment",
+        postgres: "SELECT row_id, compartment, schema, revision, blob FROM lead_part \
+                  WHERE tenant_no = $1 AND row_id = ANY ($2) ORDER BY row_id, compartment";
+    LIST = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND (l.dataset_no, l.tree, l.leaf) > ($2, $3, $4) AND l.tombstone = 0 \
+        ORDER BY l.dataset_no, l.tree, l.leaf LIMIT $5"),
+        postgres: concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND l.row_id > lead_row($2, $3, $4) AND l.tombstone = 0 ORDER BY l.row_id LIMIT $5");
+    LIST_DATASET = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND l.dataset_no = $2 AND (l.tree, l.leaf) > ($3, $4) AND l.tombstone = 0 \
+        ORDER BY l.tree, l.leaf LIMIT $5"),
+        postgres: concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND l.row_id > lead_row($2, $3, $4) AND l.row_id >= lead_row($2, 0, 0) \
+        AND l.row_id < lead_row($2 + 1, 0, 0) AND l.tombstone = 0 ORDER BY l.row_id LIMIT $5");
+    LIST_RANGE = concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND l.dataset_no = $2 AND l.tree = $3 AND l.leaf >= $4 AND l.leaf < $5 AND l.tombstone = 0 \
+        ORDER BY l.leaf LIMIT $6"),
+        postgres: concat!("SELECT ", lead_columns!(), " FROM lead l WHERE l.tenant_no = $1 \
+        AND l.row_id >= lead_row($2, $3, $4) AND l.row_id < lead_row($2, $3, $5) \
+        AND l.tombstone = 0 ORDER BY l.row_id LIMIT $6");
+    LIST_ADDRESSES = "SELECT lead, dataset_no, tree, leaf FROM lead WHERE tenant_no = $1 \
+        AND dataset_no = $2 AND tree = $3 AND leaf >= $4 AND leaf < $5 ORDER BY leaf LIMIT $6",
+        postgres: "SELECT lead, dataset_no, tree, leaf FROM lead WHERE tenant_no = $1 \
+        AND row_id >= lead_row($2, $3, $4) AND row_id < lead_row($2, $3, $5) \
+        ORDER BY row_id LIMIT $6";
+    MAX_LEAF = "SELECT MAX(leaf) FROM lead WHERE tenant_no = $1 AND dataset_no = $2 AND tree = $3",
+        postgres: "SELECT MAX(row_id) - lead_row($2, $3, 0) FROM lead WHERE tenant_no = $1 \
+        AND row_id >= lead_row($2, $3, 0) AND row_id < lead_row($2, $3 + 1, 0)";
+    COUNT = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = $1) \
+             - (SELECT COUNT(*) FROM lead WHERE tenant_no = $1 AND tombstone = 1)",
+        postgres: "SELECT (SELECT COUNT(*) FROM lead WHERE tenant_no = $1) \
+             - (SELECT COUNT(*) FROM lead WHERE tenant_no = $1 AND tombstone = 1)";
+    COUNT_DATASET = "SELECT (SELECT COUNT(*) FROM lead INDEXED BY lead_by_leaf WHERE tenant_no = $1 \
+                     AND dataset_no = $2) - (SELECT COUNT(*) FROM lead WHERE tenant_no = $1 \
+                     AND dataset_no = $2 AND tombstone = 1)",
+        postgres: "SELECT (SELECT COUNT(*) FROM lead WHERE tenant_no = $1 \
+                     AND row_id >= lead_row($2, 0, 0) AND row_id < lead_row($2 + 1, 0, 0)) \
+                     - (SELECT COUNT(*) FROM lead WHERE tenant_no = $1 AND dataset_no = $2 \
+                     AND tombstone = 1)";
+    COUNT_RANGE = "SELECT COUNT(*) FROM lead WHERE tenant_no = $1 AND dataset_no = $2 AND tree = $3 \
+                   AND leaf >= $4 AND leaf < $5 AND tombstone = 0",
+        postgres: "SELECT COUNT(*) FROM lead WHERE tenant_no = $1 \
+                   AND row_id >= lead_row($2, $3, $4) AND row_id < lead_row($2, $3, $5) \
+                   AND tombstone = 0";
 }
 
 /// Rows of one page or step, whatever the caller asks for: about 64 MiB of the largest leads.
@@ -53,15 +76,12 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_lead(&self, scope: TenantScope, id: LeadId) -> Result<Option<LeadRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
+        let mut reader = self.engine().reader(scope).await?;
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        let row = question.fetch_optional(&mut reader.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let mut leads = vec![lead::decode(&row)?];
-        add_parts(&mut connection, scope, &mut leads).await?;
+        add_parts(&mut reader.connection(), scope, &mut leads).await?;
         Ok(leads.pop())
     }
 
@@ -70,13 +90,9 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_leaf(&self, scope: TenantScope, id: LeadId) -> Result<Option<LeafAddress>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND_LEAF)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.map(|row| address(Cells::new(TABLE, &row))).transpose()
+        let question = query(FIND_LEAF).bind(scope.no()).bind(id.bytes().to_vec());
+        let decode = |row: &Row| address(Cells::new(TABLE, row));
+        self.engine().find(scope, question, decode).await
     }
 
     /// Live leads of a dataset, or of all, in leaf order behind `after`.
@@ -91,12 +107,12 @@ impl DataStore {
         limit: u32,
     ) -> Result<Vec<LeadRow>> {
         let (in_dataset, tree, leaf) = behind(after);
-        let query = match dataset {
-            None => sqlx::query(LIST).bind(scope.no()).bind(in_dataset),
-            Some(dataset) => sqlx::query(LIST_DATASET).bind(scope.no()).bind(i64::from(dataset.0)),
+        let question = match dataset {
+            None => query(LIST).bind(scope.no()).bind(in_dataset),
+            Some(dataset) => query(LIST_DATASET).bind(scope.no()).bind(i64::from(dataset.0)),
         };
         let limit = i64::from(limit.min(PAGE_ROWS_MAX));
-        self.list(scope, query.bind(tree).bind(leaf).bind(limit)).await
+        self.list(scope, question.bind(tree).bind(leaf).bind(limit)).await
     }
 
     /// Live leads of a leaf range, ascending.
@@ -109,8 +125,8 @@ impl DataStore {
         range: LeafRange,
         limit: u32,
     ) -> Result<Vec<LeadRow>> {
-        let query = bind_range(sqlx::query(LIST_RANGE), scope, range)?;
-        self.list(scope, query.bind(i64::from(limit.min(PAGE_ROWS_MAX)))).await
+        let question = bind_range(query(LIST_RANGE), scope, range)?;
+        self.list(scope, question.bind(i64::from(limit.min(PAGE_ROWS_MAX)))).await
     }
 
     /// Ids and leaves of a leaf range, ascending, erasure requested or not: reconciliation.
@@ -123,16 +139,13 @@ impl DataStore {
         range: LeafRange,
         limit: u32,
     ) -> Result<Vec<(LeadId, LeafAddress)>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = bind_range(sqlx::query(LIST_ADDRESSES), scope, range)?
-            .bind(i64::from(limit.min(PAGE_ROWS_MAX)))
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = bind_range(query(LIST_ADDRESSES), scope, range)?
+            .bind(i64::from(limit.min(PAGE_ROWS_MAX)));
+        let decode = |row: &Row| {
             let cells = Cells::new(TABLE, row);
             Ok((LeadId::from_bytes(cells.bytes("lead")?), address(cells)?))
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(scope, question, decode).await
     }
 
     /// The largest leaf of a tree that a lead has.
@@ -145,12 +158,12 @@ impl DataStore {
         dataset: DatasetNo,
         tree: u32,
     ) -> Result<Option<u32>> {
-        let mut connection = self.engine().reader().await?;
-        let leaf: Option<i64> = sqlx::query_scalar(MAX_LEAF)
+        let mut reader = self.engine().reader(scope).await?;
+        let leaf: Option<i64> = query(MAX_LEAF)
             .bind(scope.no())
             .bind(i64::from(dataset.0))
             .bind(i64::from(tree))
-            .fetch_one(&mut *connection)
+            .scalar(&mut reader.connection())
             .await?;
         let bad = StoreError::Inconsistent { table: TABLE, column: "leaf" };
         leaf.map(|l| u32::try_from(l).map_err(|_| bad)).transpose()
@@ -161,12 +174,12 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn count_leads(&self, scope: TenantScope, dataset: Option<DatasetNo>) -> Result<u64> {
-        let query = match dataset {
-            None => sqlx::query_scalar(COUNT).bind(scope.no()),
-            Some(no) => sqlx::query_scalar(COUNT_DATASET).bind(scope.no()).bind(i64::from(no.0)),
+        let question = match dataset {
+            None => query(COUNT).bind(scope.no()),
+            Some(no) => query(COUNT_DATASET).bind(scope.no()).bind(i64::from(no.0)),
         };
-        let mut connection = self.engine().reader().await?;
-        count(query.fetch_one(&mut *connection).await?)
+        let mut reader = self.engine().reader(scope).await?;
+        count(question.scalar(&mut reader.connection()).await?)
     }
 
     /// The number of live leads of a leaf range.
@@ -174,29 +187,29 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn count_leads_in_range(&self, scope: TenantScope, range: LeafRange) -> Result<u64> {
-        let mut connection = self.engine().reader().await?;
-        let n: i64 = sqlx::query_scalar(COUNT_RANGE)
+        let mut reader = self.engine().reader(scope).await?;
+        let n: i64 = query(COUNT_RANGE)
             .bind(scope.no())
             .bind(i64::from(range.dataset.0))
             .bind(i64::from(range.tree))
             .bind(i64::from(range.first))
             .bind(stored(range.end)?)
-            .fetch_one(&mut *connection)
+            .scalar(&mut reader.connection())
             .await?;
         count(n)
     }
 
-    async fn list(&self, scope: TenantScope, query: lead::Query<'_>) -> Result<Vec<LeadRow>> {
-        list(&mut *self.engine().reader().await?, scope, query).await
+    async fn list(&self, scope: TenantScope, question: Query) -> Result<Vec<LeadRow>> {
+        list(&mut self.engine().reader(scope).await?.connection(), scope, question).await
     }
 }
 
 pub(crate) async fn list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     scope: TenantScope,
-    query: lead::Query<'_>,
+    question: Query,
 ) -> Result<Vec<LeadRow>> {
-    let rows = query.fetch_all(&mut *connection).await?;
+    let rows = question.fetch_all(connection).await?;
     let mut leads = rows.iter().map(lead::decode).collect::<Result<Vec<_>>>()?;
     add_parts(connection, scope, &mut leads).await?;
     Ok(leads)
@@ -204,7 +217,7 @@ pub(crate) async fn list(
 
 /// Adds the compartments that have rows of their own, where there are any.
 async fn add_parts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     scope: TenantScope,
     leads: &mut [LeadRow],
 ) -> Result<()> {
@@ -212,11 +225,7 @@ async fn add_parts(
     if wanted.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(LIST_PARTS)
-        .bind(scope.no())
-        .bind(json_array(wanted))
-        .fetch_all(connection)
-        .await?;
+    let rows = query(LIST_PARTS).bind(scope.no()).bind(wanted).fetch_all(connection).await?;
     let mut parts: BTreeMap<i64, Vec<Part>> = BTreeMap::new();
     for row in &rows {
         let cells = Cells::new("lead_part", row);
@@ -233,12 +242,8 @@ async fn add_parts(
     Ok(())
 }
 
-fn bind_range(
-    query: lead::Query<'_>,
-    scope: TenantScope,
-    range: LeafRange,
-) -> Result<lead::Query<'_>> {
-    Ok(query
+fn bind_range(question: Query, scope: TenantScope, range: LeafRange) -> Result<Query> {
+    Ok(question
         .bind(scope.no())
         .bind(i64::from(range.dataset.0))
         .bind(i64::from(range.tree))

@@ -4,40 +4,48 @@
 //! lead's row, which is how they are found again when it goes.
 
 use leadvault_domain::{DatasetNo, LeadId, TagKind, TenantNo};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::Cells;
+use crate::engine::{Connection, query};
 use crate::error::{Result, StoreError};
 use crate::lead::{LeadTags, TABLE};
 use crate::stage::StageTransaction;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::tag_row::TagTable;
 
 statements! {
     INSERT_EMAIL = "INSERT INTO lead_email (tenant_no, dataset_no, tag, dup_no, row_id) \
-                    VALUES (?1, ?2, ?3, ?4, ?5)";
+                    VALUES ($1, $2, $3, $4, $5)", postgres: NONE;
     INSERT_PHONE = "INSERT INTO lead_phone (tenant_no, dataset_no, tag, row_id) \
-                    VALUES (?1, ?2, ?3, ?4)";
+                    VALUES ($1, $2, $3, $4)", postgres: NONE;
     INSERT_DOMAIN = "INSERT INTO lead_domain (tenant_no, dataset_no, tag, row_id) \
-                     VALUES (?1, ?2, ?3, ?4)";
+                     VALUES ($1, $2, $3, $4)", postgres: NONE;
     INSERT_MORE = "INSERT INTO lead_tag (tenant_no, dataset_no, kind, tag, row_id) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    DELETE_EMAIL = "DELETE FROM lead_email WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
-                    AND dup_no = ?4 AND row_id = ?5";
-    DELETE_PHONE = "DELETE FROM lead_phone WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
-                    AND row_id = ?4";
-    DELETE_DOMAIN = "DELETE FROM lead_domain WHERE tenant_no = ?1 AND dataset_no = ?2 AND tag = ?3 \
-                     AND row_id = ?4";
-    DELETE_MORE = "DELETE FROM lead_tag WHERE tenant_no = ?1 AND row_id = ?2";
-    /// Who has one of these e-mails, as its first or as a further one; ?5 = rows that have it staged.
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    DELETE_EMAIL = "DELETE FROM lead_email WHERE tenant_no = $1 AND dataset_no = $2 AND tag = $3 \
+                    AND dup_no = $4 AND row_id = $5", postgres: NONE;
+    DELETE_PHONE = "DELETE FROM lead_phone WHERE tenant_no = $1 AND dataset_no = $2 AND tag = $3 \
+                    AND row_id = $4", postgres: NONE;
+    DELETE_DOMAIN = "DELETE FROM lead_domain WHERE tenant_no = $1 AND dataset_no = $2 AND tag = $3 \
+                     AND row_id = $4", postgres: NONE;
+    DELETE_MORE = "DELETE FROM lead_tag WHERE tenant_no = $1 AND row_id = $2";
+    /// Who has one of these e-mails, as its first or as a further one; $5 = rows that have it staged.
     FIND_HOLDER = "SELECT l.lead FROM (\
-                   SELECT e.row_id FROM json_each(?3) j CROSS JOIN lead_email e \
-                   WHERE e.tenant_no = ?1 AND e.dataset_no = ?2 AND e.tag = j.value \
+                   SELECT e.row_id FROM json_each($3) j CROSS JOIN lead_email e \
+                   WHERE e.tenant_no = $1 AND e.dataset_no = $2 AND e.tag = j.value \
                    UNION ALL \
-                   SELECT t.row_id FROM json_each(?3) j CROSS JOIN lead_tag t \
-                   WHERE t.tenant_no = ?1 AND t.dataset_no = ?2 AND t.kind = 1 AND t.tag = j.value \
-                   UNION ALL SELECT value FROM json_each(?5)) h CROSS JOIN lead l \
-                   WHERE l.row_id = h.row_id AND l.row_id <> ?4 AND +l.tenant_no = ?1 LIMIT 1";
+                   SELECT t.row_id FROM json_each($3) j CROSS JOIN lead_tag t \
+                   WHERE t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = 1 AND t.tag = j.value \
+                   UNION ALL SELECT value FROM json_each($5)) h CROSS JOIN lead l \
+                   WHERE l.row_id = h.row_id AND l.row_id <> $4 AND +l.tenant_no = $1 LIMIT 1",
+        postgres: "SELECT l.lead FROM (\
+                   SELECT e.row_id FROM unnest($3::bigint[]) j (value) CROSS JOIN LATERAL \
+                   (SELECT w.row_id FROM lead w WHERE w.tenant_no = $1 AND w.dataset_no = $2 \
+                   AND w.email_tag = j.value) e \
+                   UNION ALL SELECT t.row_id FROM unnest($3::bigint[]) j (value) \
+                   JOIN lead_tag t ON t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = 1 \
+                   AND t.tag = j.value) h JOIN lead l ON l.tenant_no = $1 AND l.row_id = h.row_id \
+                   WHERE l.row_id <> $4 LIMIT 1";
 }
 
 /// What is in the tag tables of a row.
@@ -49,19 +57,6 @@ pub(crate) struct Held {
     pub(crate) phone: Option<i64>,
     pub(crate) domain: Option<i64>,
     pub(crate) dup_no: i64,
-}
-
-/// Numbers as a JSON array: one value instead of one place each.
-pub(crate) fn json_array(numbers: impl IntoIterator<Item = i64>) -> String {
-    let mut text = String::from("[");
-    for (i, number) in numbers.into_iter().enumerate() {
-        if i > 0 {
-            text.push(',');
-        }
-        text.push_str(&number.to_string());
-    }
-    text.push(']');
-    text
 }
 
 /// E-mails that must be free in a dataset: those of a lead, and `probes`.
@@ -78,7 +73,7 @@ impl Emails<'_> {
     /// A live lead that has one of them, staged or in the tables.
     pub(crate) async fn find_holder(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Option<LeadId>> {
@@ -101,58 +96,49 @@ impl Emails<'_> {
             })
             .collect();
         let staged = stage.find(connection, tenant, &values).await?;
-        let row = sqlx::query(FIND_HOLDER)
+        let row = query(FIND_HOLDER)
             .bind(i64::from(tenant.0))
             .bind(i64::from(self.dataset.0))
-            .bind(json_array(wanted))
+            .bind(wanted)
             .bind(self.own)
-            .bind(json_array(staged.iter().map(|row| row.row_id)))
+            .bind(staged.iter().map(|row| row.row_id).collect::<Vec<i64>>())
             .fetch_optional(connection)
             .await?;
         row.map(|row| Cells::new(TABLE, &row).bytes("lead").map(LeadId::from_bytes)).transpose()
     }
 }
 
-/// Puts the tags of a new or changed row in. The caller has probed: a taken e-mail is an error here.
+/// Puts the tags of a new or changed row in. The caller has probed: a taken e-mail is an error here. First values
+/// have tables of their own on SQLite; on PostgreSQL the row has them.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     dataset: DatasetNo,
     row_id: i64,
     tags: &LeadTags,
 ) -> Result<()> {
     let (tenant, dataset) = (i64::from(tenant.0), i64::from(dataset.0));
-    if let Some(tag) = tags.email {
-        sqlx::query(INSERT_EMAIL)
-            .bind(tenant)
-            .bind(dataset)
-            .bind(tag)
-            .bind(i64::from(tags.dup_no))
-            .bind(row_id)
-            .execute(&mut *connection)
-            .await?;
-    }
-    for (statement, tag) in [(INSERT_PHONE, tags.phone), (INSERT_DOMAIN, tags.domain)] {
-        let Some(tag) = tag else { continue };
-        let query = sqlx::query(statement).bind(tenant).bind(dataset).bind(tag).bind(row_id);
-        query.execute(&mut *connection).await?;
+    if let Connection::Sqlite(_) = connection {
+        if let Some(tag) = tags.email {
+            let insert = query(INSERT_EMAIL).bind(tenant).bind(dataset).bind(tag);
+            insert.bind(i64::from(tags.dup_no)).bind(row_id).execute(connection).await?;
+        }
+        for (statement, tag) in [(INSERT_PHONE, tags.phone), (INSERT_DOMAIN, tags.domain)] {
+            let Some(tag) = tag else { continue };
+            let insert = query(statement).bind(tenant).bind(dataset).bind(tag).bind(row_id);
+            insert.execute(connection).await?;
+        }
     }
     for (kind, tag) in &tags.more {
-        sqlx::query(INSERT_MORE)
-            .bind(tenant)
-            .bind(dataset)
-            .bind(i64::from(kind.0))
-            .bind(*tag)
-            .bind(row_id)
-            .execute(&mut *connection)
-            .await?;
+        let insert = query(INSERT_MORE).bind(tenant).bind(dataset).bind(i64::from(kind.0));
+        insert.bind(*tag).bind(row_id).execute(connection).await?;
     }
     Ok(())
 }
 
 /// Takes the tags of rows out, staged or not. The rows ascend.
 pub(crate) async fn delete_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     stage: &StageTransaction<'_>,
     rows: &[Held],
@@ -167,26 +153,22 @@ pub(crate) async fn delete_all(
 }
 
 /// Takes the tags of a row out of the tables.
-async fn delete(connection: &mut SqliteConnection, tenant: TenantNo, held: Held) -> Result<()> {
+async fn delete(connection: &mut Connection<'_>, tenant: TenantNo, held: Held) -> Result<()> {
     let (tenant, dataset) = (i64::from(tenant.0), i64::from(held.dataset.0));
-    if let Some(tag) = held.email {
-        let done = sqlx::query(DELETE_EMAIL)
-            .bind(tenant)
-            .bind(dataset)
-            .bind(tag)
-            .bind(held.dup_no)
-            .bind(held.row_id)
-            .execute(&mut *connection)
-            .await?;
-        if done.rows_affected() != 1 {
-            return Err(StoreError::Missing { table: "lead_email" });
+    if let Connection::Sqlite(_) = connection {
+        if let Some(tag) = held.email {
+            let delete = query(DELETE_EMAIL).bind(tenant).bind(dataset).bind(tag);
+            let done = delete.bind(held.dup_no).bind(held.row_id).execute(connection).await?;
+            if done != 1 {
+                return Err(StoreError::Missing { table: "lead_email" });
+            }
+        }
+        for (statement, tag) in [(DELETE_PHONE, held.phone), (DELETE_DOMAIN, held.domain)] {
+            let Some(tag) = tag else { continue };
+            let delete = query(statement).bind(tenant).bind(dataset).bind(tag).bind(held.row_id);
+            delete.execute(connection).await?;
         }
     }
-    for (statement, tag) in [(DELETE_PHONE, held.phone), (DELETE_DOMAIN, held.domain)] {
-        let Some(tag) = tag else { continue };
-        let query = sqlx::query(statement).bind(tenant).bind(dataset).bind(tag).bind(held.row_id);
-        query.execute(&mut *connection).await?;
-    }
-    sqlx::query(DELETE_MORE).bind(tenant).bind(held.row_id).execute(connection).await?;
+    query(DELETE_MORE).bind(tenant).bind(held.row_id).execute(connection).await?;
     Ok(())
 }

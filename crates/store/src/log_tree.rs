@@ -1,18 +1,18 @@
 //! `log_tree`: how far the tile builder got. Never in the acknowledging path.
 
 use leadvault_domain::TenantNo;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 use crate::write::{Conflict, Outcome};
 
 statements! {
-    FIND = "SELECT built, frontier, checkpoint FROM log_tree WHERE tenant_no = ?1";
-    UPSERT = "INSERT INTO log_tree (tenant_no, built, frontier, checkpoint) VALUES (?1, ?2, ?3, ?4) \
+    FIND = "SELECT built, frontier, checkpoint FROM log_tree WHERE tenant_no = $1";
+    UPSERT = "INSERT INTO log_tree (tenant_no, built, frontier, checkpoint) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (tenant_no) DO UPDATE SET built = excluded.built, \
               frontier = excluded.frontier, checkpoint = excluded.checkpoint \
               WHERE excluded.built >= log_tree.built";
@@ -39,17 +39,17 @@ pub struct UpsertLogTree {
 impl UpsertLogTree {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(UPSERT)
+        let done = query(UPSERT)
             .bind(i64::from(tenant.0))
             .bind(stored(self.row.built)?)
             .bind(self.row.frontier.clone())
             .bind(self.row.checkpoint.clone())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -59,14 +59,14 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn find_log_tree(&self, log: TenantScope) -> Result<Option<LogTreeRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND).bind(log.no()).fetch_optional(&mut *connection).await?;
-        let Some(row) = row else { return Ok(None) };
-        let cells = Cells::new("log_tree", &row);
-        Ok(Some(LogTreeRow {
-            built: cells.number("built")?,
-            frontier: cells.value("frontier")?,
-            checkpoint: cells.value("checkpoint")?,
-        }))
+        let decode = |row: &Row| {
+            let cells = Cells::new("log_tree", row);
+            Ok(LogTreeRow {
+                built: cells.number("built")?,
+                frontier: cells.value("frontier")?,
+                checkpoint: cells.value("checkpoint")?,
+            })
+        };
+        self.engine().find(log, query(FIND).bind(log.no()), decode).await
     }
 }

@@ -1,18 +1,18 @@
 //! `log_upkeep`: when a log last had its daily entries. Not the entries themselves.
 
 use leadvault_domain::{TenantNo, Timestamp};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 use crate::write::Outcome;
 
 statements! {
-    FIND = "SELECT said_at, said_to, active_at FROM log_upkeep WHERE tenant_no = ?1";
-    UPSERT = "INSERT INTO log_upkeep (tenant_no, said_at, said_to, active_at) VALUES (?1, ?2, ?3, ?4) \
+    FIND = "SELECT said_at, said_to, active_at FROM log_upkeep WHERE tenant_no = $1";
+    UPSERT = "INSERT INTO log_upkeep (tenant_no, said_at, said_to, active_at) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (tenant_no) DO UPDATE SET said_at = excluded.said_at, \
               said_to = excluded.said_to, active_at = excluded.active_at";
 }
@@ -43,12 +43,12 @@ pub struct UpsertLogUpkeep {
 impl UpsertLogUpkeep {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         let said_to = index.map_or(self.from, |index| index.saturating_add(1));
-        sqlx::query(UPSERT)
+        query(UPSERT)
             .bind(i64::from(tenant.0))
             .bind(self.said_at.micros())
             .bind(stored(said_to)?)
@@ -65,14 +65,14 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn find_log_upkeep(&self, log: TenantScope) -> Result<Option<LogUpkeepRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND).bind(log.no()).fetch_optional(&mut *connection).await?;
-        let Some(row) = row else { return Ok(None) };
-        let cells = Cells::new("log_upkeep", &row);
-        Ok(Some(LogUpkeepRow {
-            said_at: cells.time("said_at")?,
-            said_to: cells.number("said_to")?,
-            active_at: cells.time("active_at")?,
-        }))
+        let decode = |row: &Row| {
+            let cells = Cells::new("log_upkeep", row);
+            Ok(LogUpkeepRow {
+                said_at: cells.time("said_at")?,
+                said_to: cells.number("said_to")?,
+                active_at: cells.time("active_at")?,
+            })
+        };
+        self.engine().find(log, query(FIND).bind(log.no()), decode).await
     }
 }

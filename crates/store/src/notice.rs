@@ -1,10 +1,10 @@
 //! What the tenant is told: kinds and places in the log, no text.
 
 use leadvault_domain::{NoticeId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
@@ -12,11 +12,11 @@ use crate::words::NoticeState;
 use crate::write::{Conflict, Outcome};
 
 statements! {
-    LIST = "SELECT uuid, kind, at, state, log_index FROM notice WHERE tenant_no = ?1 \
-            AND (?2 IS NULL OR state = ?2) ORDER BY uuid DESC LIMIT ?3";
+    LIST = "SELECT uuid, kind, at, state, log_index FROM notice WHERE tenant_no = $1 \
+            AND (state = $2 OR $2 IS NULL) ORDER BY uuid DESC LIMIT $3";
     INSERT = "INSERT INTO notice (tenant_no, uuid, kind, at, state, log_index) \
-              VALUES (?1, ?2, ?3, ?4, 'new', ?5) ON CONFLICT DO NOTHING";
-    ACKNOWLEDGE = "UPDATE notice SET state = 'acknowledged' WHERE tenant_no = ?1 AND uuid = ?2";
+              VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT DO NOTHING";
+    ACKNOWLEDGE = "UPDATE notice SET state = 'acknowledged' WHERE tenant_no = $1 AND uuid = $2";
 }
 
 /// Notices of one answer.
@@ -51,11 +51,11 @@ pub struct InsertNotice {
 impl InsertNotice {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.kind)
@@ -63,7 +63,7 @@ impl InsertNotice {
             .bind(index.map(stored).transpose()?)
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -77,15 +77,15 @@ pub struct AcknowledgeNotice {
 impl AcknowledgeNotice {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(ACKNOWLEDGE)
+        let done = query(ACKNOWLEDGE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+        Ok(Outcome::one(done, Conflict::Missing))
     }
 }
 
@@ -99,15 +99,15 @@ impl DataStore {
         scope: TenantScope,
         state: Option<NoticeState>,
     ) -> Result<Vec<NoticeRow>> {
-        let question = sqlx::query(LIST)
+        let question = query(LIST)
             .bind(scope.no())
             .bind(state.map(NoticeState::as_str))
             .bind(i64::from(NOTICES_MAX));
-        self.engine().list(question, decode).await
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<NoticeRow> {
+fn decode(row: &Row) -> Result<NoticeRow> {
     let cells = Cells::new("notice", row);
     Ok(NoticeRow {
         id: NoticeId::from_bytes(cells.bytes("uuid")?),

@@ -4,10 +4,10 @@
 //! claim it again, so every step of a job is idempotent.
 
 use leadvault_domain::{OperationId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Reach, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -23,35 +23,35 @@ macro_rules! columns {
 }
 
 statements! {
-    FIND = concat!("SELECT ", columns!(), " FROM operation WHERE tenant_no = ?1 AND uuid = ?2");
-    LIST_OPEN = concat!("SELECT ", columns!(), " FROM operation WHERE tenant_no = ?1 \
+    FIND = concat!("SELECT ", columns!(), " FROM operation WHERE tenant_no = $1 AND uuid = $2");
+    LIST_OPEN = concat!("SELECT ", columns!(), " FROM operation WHERE tenant_no = $1 \
                         AND state = 'running' ORDER BY uuid");
-    COUNT_OPEN = "SELECT COUNT(*) FROM operation WHERE tenant_no = ?1 AND state = 'running'";
+    COUNT_OPEN = "SELECT COUNT(*) FROM operation WHERE tenant_no = $1 AND state = 'running'";
     /// What may run now, one of each tenant before a second of any.
     LIST_DUE = "SELECT tenant_no, uuid, kind, run_at FROM (SELECT tenant_no, uuid, kind, run_at, \
                 ROW_NUMBER() OVER (PARTITION BY tenant_no ORDER BY run_at, uuid) AS turn \
-                FROM operation WHERE state = 'running' AND run_at <= ?1 AND lease_until <= ?1) \
-                ORDER BY turn, run_at, tenant_no LIMIT ?2";
+                FROM operation WHERE state = 'running' AND run_at <= $1 AND lease_until <= $1) AS due \
+                ORDER BY turn, run_at, tenant_no LIMIT $2";
     INSERT = "INSERT INTO operation (tenant_no, uuid, kind, subject, state, done, total, attempts, \
               created_at, run_at, lease_until, payload_leaf, payload_revision, payload, \
-              result_revision) VALUES (?1, ?2, ?3, ?4, 'running', 0, ?5, 0, ?6, ?7, 0, ?8, ?9, ?10, 0) \
+              result_revision) VALUES ($1, $2, $3, $4, 'running', 0, $5, 0, $6, $7, 0, $8, $9, $10, 0) \
               ON CONFLICT DO NOTHING";
-    CLAIM = concat!("UPDATE operation SET lease_node = ?3, lease_until = ?5, attempts = attempts + 1 \
-            WHERE tenant_no = ?1 AND uuid = ?2 AND state = 'running' AND run_at <= ?4 \
-            AND (lease_until <= ?4 OR lease_node = ?3) RETURNING ", columns!());
-    PROGRESS = "UPDATE operation SET done = ?4, total = ?5, lease_until = ?6, \
-                payload_leaf = COALESCE(?7, payload_leaf), \
-                payload_revision = COALESCE(?8, payload_revision), payload = COALESCE(?9, payload) \
-                WHERE tenant_no = ?1 AND uuid = ?2 AND state = 'running' \
-                AND (?3 IS NULL OR lease_node = ?3)";
-    POSTPONE = "UPDATE operation SET lease_node = NULL, lease_until = 0, run_at = ?4 \
-                WHERE tenant_no = ?1 AND uuid = ?2 AND lease_node = ?3 AND state = 'running'";
-    FINISH = "UPDATE operation SET state = ?3, error = ?4, result_leaf = ?5, result_revision = ?6, \
-              result = ?7, payload = NULL, lease_node = NULL, lease_until = 0, \
-              total = COALESCE(total, done) WHERE tenant_no = ?1 AND uuid = ?2 \
-              AND state = 'running' AND (?8 IS NULL OR lease_node = ?8)";
-    DELETE_DONE = "DELETE FROM operation WHERE tenant_no = ?1 AND state <> 'running' \
-                   AND created_at < ?2";
+    CLAIM = concat!("UPDATE operation SET lease_node = $3, lease_until = $5, attempts = attempts + 1 \
+            WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' AND run_at <= $4 \
+            AND (lease_until <= $4 OR lease_node = $3) RETURNING ", columns!());
+    PROGRESS = "UPDATE operation SET done = $4, total = $5, lease_until = $6, \
+                payload_leaf = COALESCE($7, payload_leaf), \
+                payload_revision = COALESCE($8, payload_revision), payload = COALESCE($9, payload) \
+                WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' \
+                AND (lease_node = $3 OR $3 IS NULL)";
+    POSTPONE = "UPDATE operation SET lease_node = NULL, lease_until = 0, run_at = $4 \
+                WHERE tenant_no = $1 AND uuid = $2 AND lease_node = $3 AND state = 'running'";
+    FINISH = "UPDATE operation SET state = $3, error = $4, result_leaf = $5, result_revision = $6, \
+              result = $7, payload = NULL, lease_node = NULL, lease_until = 0, \
+              total = COALESCE(total, done) WHERE tenant_no = $1 AND uuid = $2 \
+              AND state = 'running' AND (lease_node = $8 OR $8 IS NULL)";
+    DELETE_DONE = "DELETE FROM operation WHERE tenant_no = $1 AND state <> 'running' \
+                   AND created_at < $2";
 }
 
 /// A node that works on operations: random, made at its start.
@@ -121,11 +121,11 @@ pub struct InsertOperation {
 impl InsertOperation {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let payload = self.payload.as_ref();
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.kind)
@@ -138,7 +138,7 @@ impl InsertOperation {
             .bind(payload.map(|p| p.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -158,10 +158,10 @@ pub struct ClaimOperation {
 impl ClaimOperation {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let row = sqlx::query(CLAIM)
+        let row = query(CLAIM)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.node.to_vec())
@@ -193,11 +193,11 @@ pub struct UpdateProgress {
 impl UpdateProgress {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let payload = self.payload.as_ref();
-        let done = sqlx::query(PROGRESS)
+        let done = query(PROGRESS)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.node.map(|n| n.to_vec()))
@@ -209,7 +209,7 @@ impl UpdateProgress {
             .bind(payload.map(|p| p.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -227,17 +227,17 @@ pub struct PostponeOperation {
 impl PostponeOperation {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(POSTPONE)
+        let done = query(POSTPONE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(self.node.to_vec())
             .bind(self.run_at.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -257,13 +257,13 @@ pub struct FinishOperation {
 impl FinishOperation {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let state =
             if self.error.is_some() { OperationState::Failed } else { OperationState::Done };
         let result = self.result.as_ref();
-        let done = sqlx::query(FINISH)
+        let done = query(FINISH)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
             .bind(state.as_str())
@@ -274,7 +274,7 @@ impl FinishOperation {
             .bind(self.node.map(|n| n.to_vec()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::StateMoved))
+        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 
@@ -288,15 +288,15 @@ pub struct DeleteOperations {
 impl DeleteOperations {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE_DONE)
+        let done = query(DELETE_DONE)
             .bind(i64::from(tenant.0))
             .bind(self.before.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -310,13 +310,8 @@ impl DataStore {
         scope: TenantScope,
         id: OperationId,
     ) -> Result<Option<OperationRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND)
-            .bind(scope.no())
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// Operations of the tenant that are not over, oldest first.
@@ -324,9 +319,8 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_open_operations(&self, scope: TenantScope) -> Result<Vec<OperationRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_OPEN).bind(scope.no()).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        let question = query(LIST_OPEN).bind(scope.no());
+        self.engine().list(scope, question, decode).await
     }
 
     /// How many operations of the tenant are not over.
@@ -334,9 +328,9 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn count_open_operations(&self, scope: TenantScope) -> Result<u32> {
-        let mut connection = self.engine().reader().await?;
-        let n: i64 =
-            sqlx::query_scalar(COUNT_OPEN).bind(scope.no()).fetch_one(&mut *connection).await?;
+        let mut reader = self.engine().reader(scope).await?;
+        let counted = query(COUNT_OPEN).bind(scope.no());
+        let n: i64 = counted.scalar(&mut reader.connection()).await?;
         Ok(u32::try_from(n).unwrap_or(u32::MAX))
     }
 
@@ -349,13 +343,8 @@ impl DataStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueOperation>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_DUE)
-            .bind(now.micros())
-            .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await?;
-        let decode = |row: &SqliteRow| {
+        let question = query(LIST_DUE).bind(now.micros()).bind(i64::from(limit));
+        let decode = |row: &Row| {
             let cells = Cells::new("operation", row);
             Ok(DueOperation {
                 tenant: TenantNo(cells.number("tenant_no")?),
@@ -364,11 +353,11 @@ impl DataStore {
                 run_at: cells.time("run_at")?,
             })
         };
-        rows.iter().map(decode).collect()
+        self.engine().list(Reach::Cell, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<OperationRow> {
+fn decode(row: &Row) -> Result<OperationRow> {
     let cells = Cells::new("operation", row);
     Ok(OperationRow {
         id: OperationId::from_bytes(cells.bytes("uuid")?),

@@ -1,10 +1,10 @@
 //! People behind keys. Entries carry their random ids; this table resolves them, and expires.
 
 use leadvault_domain::{PrincipalId, TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -13,11 +13,11 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT uuid, handle, created_at, expires_at, name_leaf, name_revision, name \
-            FROM principal WHERE tenant_no = ?1 AND handle = ?2";
+            FROM principal WHERE tenant_no = $1 AND handle = $2";
     LIST = "SELECT uuid, handle, created_at, expires_at, name_leaf, name_revision, name \
-            FROM principal WHERE tenant_no = ?1 ORDER BY uuid";
+            FROM principal WHERE tenant_no = $1 ORDER BY uuid";
     INSERT = "INSERT INTO principal (tenant_no, uuid, handle, created_at, expires_at, name_leaf, \
-              name_revision, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+              name_revision, name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
 }
 
 /// A principal.
@@ -45,11 +45,11 @@ pub struct InsertPrincipal {
 impl InsertPrincipal {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let (row, name) = (&self.row, self.row.name.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.id.bytes().to_vec())
             .bind(row.handle.to_vec())
@@ -60,7 +60,7 @@ impl InsertPrincipal {
             .bind(name.map(|n| n.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Exists))
+        Ok(Outcome::one(done, Conflict::Exists))
     }
 }
 
@@ -74,8 +74,8 @@ impl DataStore {
         scope: TenantScope,
         handle: [u8; 32],
     ) -> Result<Option<PrincipalRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(handle.to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(handle.to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// All principals of the tenant.
@@ -83,11 +83,11 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_principals(&self, scope: TenantScope) -> Result<Vec<PrincipalRow>> {
-        self.engine().list(sqlx::query(LIST).bind(scope.no()), decode).await
+        self.engine().list(scope, query(LIST).bind(scope.no()), decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<PrincipalRow> {
+fn decode(row: &Row) -> Result<PrincipalRow> {
     let cells = Cells::new("principal", row);
     Ok(PrincipalRow {
         id: PrincipalId::from_bytes(cells.bytes("uuid")?),

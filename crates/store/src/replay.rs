@@ -2,10 +2,10 @@
 //! (protocols.md 8).
 
 use leadvault_domain::{TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -14,13 +14,13 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT key_hmac, body_hmac, status, created_at, expires_at, log_index, answer_leaf, \
-            answer_revision, answer FROM replay WHERE tenant_no = ?1 AND key_hmac = ?2";
-    LIST_LEAVES = "SELECT answer_leaf FROM replay WHERE tenant_no = ?1 AND expires_at <= ?2 \
+            answer_revision, answer FROM replay WHERE tenant_no = $1 AND key_hmac = $2";
+    LIST_LEAVES = "SELECT answer_leaf FROM replay WHERE tenant_no = $1 AND expires_at <= $2 \
                    AND answer_leaf IS NOT NULL ORDER BY answer_leaf";
     INSERT = "INSERT INTO replay (tenant_no, key_hmac, body_hmac, status, created_at, expires_at, \
               log_index, answer_leaf, answer_revision, answer) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-    DELETE = "DELETE FROM replay WHERE tenant_no = ?1 AND expires_at <= ?2";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    DELETE = "DELETE FROM replay WHERE tenant_no = $1 AND expires_at <= $2";
 }
 
 /// A used idempotency key.
@@ -53,12 +53,12 @@ pub struct InsertReplay {
 impl InsertReplay {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         index: Option<u64>,
     ) -> Result<Outcome> {
         let (row, answer) = (&self.row, self.row.answer.as_ref());
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(row.key.to_vec())
             .bind(row.body.to_vec())
@@ -71,7 +71,7 @@ impl InsertReplay {
             .bind(answer.map(|a| a.blob.clone()))
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() == 1 {
+        if done == 1 {
             return Ok(Outcome::Done);
         }
         let used = find(connection, tenant, row.key).await?;
@@ -90,15 +90,15 @@ pub struct DeleteReplays {
 impl DeleteReplays {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE)
+        let done = query(DELETE)
             .bind(i64::from(tenant.0))
             .bind(self.now.micros())
             .execute(connection)
             .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -112,8 +112,8 @@ impl DataStore {
         scope: TenantScope,
         key: [u8; 32],
     ) -> Result<Option<ReplayRow>> {
-        let mut connection = self.engine().reader().await?;
-        find(&mut connection, scope.0, key).await
+        let mut reader = self.engine().reader(scope).await?;
+        find(&mut reader.connection(), scope.0, key).await
     }
 
     /// The leaves under which records lie that are over, in order.
@@ -121,30 +121,23 @@ impl DataStore {
     /// # Errors
     /// [`crate::StoreError`].
     pub async fn list_replay_leaves(&self, scope: TenantScope, now: Timestamp) -> Result<Vec<u32>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST_LEAVES)
-            .bind(scope.no())
-            .bind(now.micros())
-            .fetch_all(&mut *connection)
-            .await?;
-        rows.iter().map(|row| Cells::new("replay", row).number("answer_leaf")).collect()
+        let question = query(LIST_LEAVES).bind(scope.no()).bind(now.micros());
+        let decode = |row: &Row| Cells::new("replay", row).number("answer_leaf");
+        self.engine().list(scope, question, decode).await
     }
 }
 
 async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     key: [u8; 32],
 ) -> Result<Option<ReplayRow>> {
-    let row = sqlx::query(FIND)
-        .bind(i64::from(tenant.0))
-        .bind(key.to_vec())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        query(FIND).bind(i64::from(tenant.0)).bind(key.to_vec()).fetch_optional(connection).await?;
     row.as_ref().map(decode).transpose()
 }
 
-fn decode(row: &SqliteRow) -> Result<ReplayRow> {
+fn decode(row: &Row) -> Result<ReplayRow> {
     let cells = Cells::new("replay", row);
     Ok(ReplayRow {
         key: cells.bytes("key_hmac")?,

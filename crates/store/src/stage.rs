@@ -13,30 +13,30 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leadvault_domain::{DatasetNo, TagKind, TenantNo};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::cells::Cells;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::tag_row::{TagRow, TagTable};
 
 statements! {
     FIND = "SELECT generation, last_row, floor_row, through_row, cursor, staged FROM lead_stage \
-            WHERE tenant_no = ?1";
+            WHERE tenant_no = $1", postgres: NONE;
     UPSERT = "INSERT INTO lead_stage (tenant_no, generation, last_row, floor_row, through_row, cursor, \
-              staged) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant_no) DO UPDATE SET \
+              staged) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_no) DO UPDATE SET \
               generation = excluded.generation, last_row = excluded.last_row, \
               floor_row = excluded.floor_row, through_row = excluded.through_row, \
-              cursor = excluded.cursor, staged = excluded.staged";
+              cursor = excluded.cursor, staged = excluded.staged", postgres: NONE;
     LIST_NEWER = "SELECT first_row, last_row, bytes FROM lead_run \
-                  WHERE tenant_no = ?1 AND generation > ?2";
+                  WHERE tenant_no = $1 AND generation > $2", postgres: NONE;
     INSERT_RUN = "INSERT INTO lead_run (tenant_no, first_row, last_row, generation, bytes) \
-                  VALUES (?1, ?2, ?3, ?4, ?5)";
+                  VALUES ($1, $2, $3, $4, $5)", postgres: NONE;
     /// The run that holds a lead row, or the one behind it: runs do not overlap.
     FIND_RUN = "SELECT first_row, last_row, bytes FROM lead_run \
-                WHERE tenant_no = ?1 AND last_row >= ?2 ORDER BY first_row LIMIT 1";
-    UPDATE_RUN = "UPDATE lead_run SET generation = ?3, bytes = ?4 \
-                  WHERE tenant_no = ?1 AND first_row = ?2";
+                WHERE tenant_no = $1 AND last_row >= $2 ORDER BY first_row LIMIT 1", postgres: NONE;
+    UPDATE_RUN = "UPDATE lead_run SET generation = $3, bytes = $4 \
+                  WHERE tenant_no = $1 AND first_row = $2", postgres: NONE;
 }
 
 const TABLE: &str = "lead_stage";
@@ -170,10 +170,10 @@ impl StageCache {
     /// # Errors
     /// What the engine says.
     pub(crate) async fn is_empty(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<bool> {
-        Ok(find(connection, tenant).await?.staged == 0)
+        Ok(!has_stage(connection) || find(connection, tenant).await?.staged == 0)
     }
 
     /// Looks at the stage of a tenant as the connection's transaction sees it. `None` if memory is newer
@@ -185,7 +185,7 @@ impl StageCache {
     /// What the engine says; a run that cannot be read.
     pub(crate) async fn look<R: Send>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         look: impl FnOnce(&Stage) -> R + Send,
     ) -> Result<Option<R>> {
@@ -213,8 +213,13 @@ impl StageCache {
     }
 }
 
-async fn find(connection: &mut SqliteConnection, tenant: TenantNo) -> Result<StageRow> {
-    let row = sqlx::query(FIND).bind(i64::from(tenant.0)).fetch_optional(connection).await?;
+/// Only SQLite stages: PostgreSQL writes its indexes behind its own log, and is not faster with sorted runs.
+const fn has_stage(connection: &Connection<'_>) -> bool {
+    matches!(connection, Connection::Sqlite(_))
+}
+
+async fn find(connection: &mut Connection<'_>, tenant: TenantNo) -> Result<StageRow> {
+    let row = query(FIND).bind(i64::from(tenant.0)).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(StageRow::default()) };
     let cells = Cells::new(TABLE, &row);
     let cursor = match cells.value::<Option<&[u8]>>("cursor")? {
@@ -248,11 +253,11 @@ fn write_cursor(row: &TagRow) -> Result<Vec<u8>> {
 /// # Errors
 /// What the engine says.
 pub(crate) async fn upsert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     row: &StageRow,
 ) -> Result<()> {
-    sqlx::query(UPSERT)
+    query(UPSERT)
         .bind(i64::from(tenant.0))
         .bind(row.generation)
         .bind(row.last_row)
@@ -266,19 +271,16 @@ pub(crate) async fn upsert(
 }
 
 async fn list_newer(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     generation: i64,
 ) -> Result<Vec<Run>> {
-    let rows = sqlx::query(LIST_NEWER)
-        .bind(i64::from(tenant.0))
-        .bind(generation)
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        query(LIST_NEWER).bind(i64::from(tenant.0)).bind(generation).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
 
-fn decode(row: &sqlx::sqlite::SqliteRow) -> Result<Run> {
+fn decode(row: &Row) -> Result<Run> {
     let cells = Cells::new(RUNS, row);
     let first_row = cells.value("first_row")?;
     let rows = TagRow::read_all(first_row, cells.value("bytes")?).ok_or(cells.bad("bytes"))?;
@@ -319,7 +321,7 @@ impl<'a> StageTransaction<'a> {
     }
 
     /// Makes memory as new as the transaction, before it changes anything of the tenant's stage.
-    async fn begin(&self, connection: &mut SqliteConnection, tenant: TenantNo) -> Result<()> {
+    async fn begin(&self, connection: &mut Connection<'_>, tenant: TenantNo) -> Result<()> {
         if self.lock().contains_key(&tenant) {
             return Ok(());
         }
@@ -336,10 +338,13 @@ impl<'a> StageTransaction<'a> {
     /// What the engine says.
     pub(crate) async fn find(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         values: &[(TagTable, u32, u16, i64)],
     ) -> Result<Vec<TagRow>> {
+        if !has_stage(connection) {
+            return Ok(Vec::new());
+        }
         self.begin(connection, tenant).await?;
         let (stages, changed) = (self.cache.lock(), self.lock());
         let (Some(stage), Some(changed)) = (stages.get(&tenant), changed.get(&tenant)) else {
@@ -361,12 +366,12 @@ impl<'a> StageTransaction<'a> {
     /// What the engine says.
     pub(crate) async fn append(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         (first_row, last_row): (i64, i64),
         rows: Vec<TagRow>,
     ) -> Result<()> {
-        if rows.is_empty() {
+        if rows.is_empty() || !has_stage(connection) {
             return Ok(());
         }
         self.begin(connection, tenant).await?;
@@ -378,7 +383,7 @@ impl<'a> StageTransaction<'a> {
             changed.row.staged += stored_count(rows.len())?;
             changed.row
         };
-        sqlx::query(INSERT_RUN)
+        query(INSERT_RUN)
             .bind(i64::from(tenant.0))
             .bind(first_row)
             .bind(last_row)
@@ -398,15 +403,18 @@ impl<'a> StageTransaction<'a> {
     /// What the engine says.
     pub(crate) async fn remove(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         lead_rows: &[i64],
     ) -> Result<BTreeSet<i64>> {
         let mut emails = BTreeSet::new();
+        if !has_stage(connection) {
+            return Ok(emails);
+        }
         self.begin(connection, tenant).await?;
         let mut left = lead_rows;
         while let Some(first) = left.first().copied() {
-            let found = sqlx::query(FIND_RUN)
+            let found = query(FIND_RUN)
                 .bind(i64::from(tenant.0))
                 .bind(first)
                 .fetch_optional(&mut *connection)
@@ -424,7 +432,7 @@ impl<'a> StageTransaction<'a> {
 
     async fn remove_of_run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
         run: Run,
         lead_rows: &[i64],
@@ -447,7 +455,7 @@ impl<'a> StageTransaction<'a> {
             changed.fresh.retain(|row| !is_gone(row));
             changed.row
         };
-        sqlx::query(UPDATE_RUN)
+        query(UPDATE_RUN)
             .bind(i64::from(tenant.0))
             .bind(run.first_row)
             .bind(row.generation)

@@ -6,19 +6,20 @@
 //! short transaction: a crash between two leaves a stage that is as good as before.
 
 use leadvault_domain::TenantNo;
-use sqlx::sqlite::SqliteConnection;
 
+use crate::cells::Cells;
+use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::stage::{Stage, StageCache, StageRow, upsert};
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::tag_row;
 
 statements! {
     LIST_STAGED = "SELECT tenant_no, generation, staged, through_row > 0 OR EXISTS (SELECT 1 \
                    FROM lead_run r WHERE r.tenant_no = s.tenant_no \
-                   AND (r.first_row <= s.floor_row OR s.staged = 0)) AS is_open FROM lead_stage s";
-    DELETE_MERGED = "DELETE FROM lead_run WHERE tenant_no = ?1 AND first_row IN (SELECT r.first_row \
-                     FROM lead_run r WHERE r.tenant_no = ?1 AND r.first_row <= ?2 LIMIT ?3)";
+                   AND (r.first_row <= s.floor_row OR s.staged = 0)) AS is_open FROM lead_stage s", postgres: NONE;
+    DELETE_MERGED = "DELETE FROM lead_run WHERE tenant_no = $1 AND first_row IN (SELECT r.first_row \
+                     FROM lead_run r WHERE r.tenant_no = $1 AND r.first_row <= $2 LIMIT $3)", postgres: NONE;
 }
 
 /// Merged runs deleted in one transaction. Their pages are overwritten, ten or so each.
@@ -39,17 +40,19 @@ pub(crate) struct Staged {
 ///
 /// # Errors
 /// What the engine says.
-pub(crate) async fn list_staged(connection: &mut SqliteConnection) -> Result<Vec<Staged>> {
-    let rows: Vec<(i64, i64, i64, bool)> =
-        sqlx::query_as(LIST_STAGED).fetch_all(connection).await?;
-    let bad = || StoreError::Inconsistent { table: "lead_stage", column: "tenant_no" };
-    rows.into_iter()
-        .filter(|(_, _, staged, is_open)| *staged > 0 || *is_open)
-        .map(|(tenant, generation, rows, is_open)| {
-            let tenant = TenantNo(u32::try_from(tenant).map_err(|_| bad())?);
-            Ok(Staged { tenant, generation, rows, is_open })
+pub(crate) async fn list_staged(connection: &mut Connection<'_>) -> Result<Vec<Staged>> {
+    let rows = query(LIST_STAGED).fetch_all(connection).await?;
+    let decode = |row: &Row| {
+        let cells = Cells::new("lead_stage", row);
+        Ok(Staged {
+            tenant: TenantNo(cells.number("tenant_no")?),
+            generation: cells.value("generation")?,
+            rows: cells.value("staged")?,
+            is_open: cells.value::<i64>("is_open")? != 0,
         })
-        .collect()
+    };
+    let all = rows.iter().map(decode).collect::<Result<Vec<Staged>>>()?;
+    Ok(all.into_iter().filter(|staged| staged.rows > 0 || staged.is_open).collect())
 }
 
 /// Moves at most `limit` tag rows on, beginning a pass if none is under way, and deletes merged runs.
@@ -58,7 +61,7 @@ pub(crate) async fn list_staged(connection: &mut SqliteConnection) -> Result<Vec
 /// # Errors
 /// A tag that is in its table already, which no staged one may be.
 pub(crate) async fn merge_piece(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     cache: &StageCache,
     limit: usize,
@@ -91,11 +94,11 @@ pub(crate) async fn merge_piece(
 }
 
 async fn delete_merged(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     floor_row: i64,
 ) -> Result<()> {
-    sqlx::query(DELETE_MERGED)
+    query(DELETE_MERGED)
         .bind(i64::from(tenant.0))
         .bind(floor_row)
         .bind(DELETED_AT_ONCE)

@@ -1,24 +1,24 @@
 //! The suppression list: just enough to honour an objection or an erasure at the next import.
 
 use leadvault_domain::{TenantNo, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 use crate::write::Outcome;
 
 statements! {
-    LIST = "SELECT tag FROM suppression WHERE tenant_no = ?1 \
-            AND (expires_at IS NULL OR expires_at > ?2) ORDER BY tag";
-    LIST_ROWS = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = ?1 \
-                 AND tag > ?2 ORDER BY tag LIMIT ?3";
-    FIND = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = ?1 AND tag = ?2";
+    LIST = "SELECT tag FROM suppression WHERE tenant_no = $1 \
+            AND (expires_at IS NULL OR expires_at > $2) ORDER BY tag";
+    LIST_ROWS = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = $1 \
+                 AND tag > $2 ORDER BY tag LIMIT $3";
+    FIND = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = $1 AND tag = $2";
     INSERT = "INSERT INTO suppression (tenant_no, tag, month, reason, expires_at) \
-              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    DELETE = "DELETE FROM suppression WHERE tenant_no = ?1 AND tag = ?2";
+              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    DELETE = "DELETE FROM suppression WHERE tenant_no = $1 AND tag = $2";
 }
 
 /// A value that is not to come back.
@@ -44,12 +44,12 @@ pub struct InsertSuppression {
 impl InsertSuppression {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let mut count = 0;
         for row in &self.rows {
-            let done = sqlx::query(INSERT)
+            let done = query(INSERT)
                 .bind(i64::from(tenant.0))
                 .bind(row.tag.to_vec())
                 .bind(i64::from(row.month))
@@ -57,7 +57,7 @@ impl InsertSuppression {
                 .bind(row.expires_at.map(Timestamp::micros))
                 .execute(&mut *connection)
                 .await?;
-            count += done.rows_affected();
+            count += done;
         }
         Ok(Outcome::Count(count))
     }
@@ -73,15 +73,15 @@ pub struct DeleteSuppression {
 impl DeleteSuppression {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(DELETE)
+        let done = query(DELETE)
             .bind(i64::from(tenant.0))
             .bind(self.tag.to_vec())
             .execute(connection)
             .await?;
-        Ok(Outcome::Count(done.rows_affected()))
+        Ok(Outcome::Count(done))
     }
 }
 
@@ -95,8 +95,8 @@ impl DataStore {
         scope: TenantScope,
         tag: [u8; 16],
     ) -> Result<Option<SuppressionRow>> {
-        let question = sqlx::query(FIND).bind(scope.no()).bind(tag.to_vec());
-        self.engine().find(question, decode).await
+        let question = query(FIND).bind(scope.no()).bind(tag.to_vec());
+        self.engine().find(scope, question, decode).await
     }
 
     /// The values that are suppressed at `now`, ascending: what an import searches.
@@ -108,8 +108,8 @@ impl DataStore {
         scope: TenantScope,
         now: Timestamp,
     ) -> Result<Vec<[u8; 16]>> {
-        let question = sqlx::query(LIST).bind(scope.no()).bind(now.micros());
-        self.engine().list(question, |row| Cells::new("suppression", row).bytes("tag")).await
+        let question = query(LIST).bind(scope.no()).bind(now.micros());
+        self.engine().list(scope, question, |row| Cells::new("suppression", row).bytes("tag")).await
     }
 
     /// Rows of the list behind `after`, ascending by tag, expired ones too.
@@ -124,12 +124,12 @@ impl DataStore {
     ) -> Result<Vec<SuppressionRow>> {
         // An empty blob sorts before every tag.
         let after = after.map(|tag| tag.to_vec()).unwrap_or_default();
-        let question = sqlx::query(LIST_ROWS).bind(scope.no()).bind(after).bind(i64::from(limit));
-        self.engine().list(question, decode).await
+        let question = query(LIST_ROWS).bind(scope.no()).bind(after).bind(i64::from(limit));
+        self.engine().list(scope, question, decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<SuppressionRow> {
+fn decode(row: &Row) -> Result<SuppressionRow> {
     let cells = Cells::new("suppression", row);
     Ok(SuppressionRow {
         tag: cells.bytes("tag")?,

@@ -2,30 +2,31 @@
 //! (protocols.md 1.4). Each column by itself, so that its index answers.
 
 use crate::data_store::DataStore;
+use crate::engine::query;
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::statement::statements;
 
 statements! {
     MAX_LEAF = "SELECT MAX(leaf) FROM (\
-        SELECT MAX(meta_leaf) AS leaf FROM tenant WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(meta_leaf) FROM dataset WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(columns_leaf) FROM dataset WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(body_leaf) FROM instruction_version WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(body_leaf) FROM exit_permit WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(meta_leaf) FROM api_key WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(name_leaf) FROM principal WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(payload_leaf) FROM operation WHERE tenant_no = ?1 AND payload_leaf IS NOT NULL \
-        UNION ALL SELECT MAX(result_leaf) FROM operation WHERE tenant_no = ?1 AND result_leaf IS NOT NULL \
-        UNION ALL SELECT MAX(meta_leaf) FROM import_batch WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(cursor_leaf) FROM import_batch WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(leaf) FROM export WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(meta_leaf) FROM export WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(file_leaf) FROM export WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(leaf) FROM export_part WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(leads_leaf) FROM change WHERE tenant_no = ?1 \
-        UNION ALL SELECT MAX(answer_leaf) FROM replay WHERE tenant_no = ?1 AND answer_leaf IS NOT NULL \
-        UNION ALL SELECT MAX(receipt_leaf) FROM erase_request WHERE tenant_no = ?1 AND receipt_leaf IS NOT NULL)";
+        SELECT MAX(meta_leaf) AS leaf FROM tenant WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(meta_leaf) FROM dataset WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(columns_leaf) FROM dataset WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(body_leaf) FROM instruction_version WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(body_leaf) FROM exit_permit WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(meta_leaf) FROM api_key WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(name_leaf) FROM principal WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(payload_leaf) FROM operation WHERE tenant_no = $1 AND payload_leaf IS NOT NULL \
+        UNION ALL SELECT MAX(result_leaf) FROM operation WHERE tenant_no = $1 AND result_leaf IS NOT NULL \
+        UNION ALL SELECT MAX(meta_leaf) FROM import_batch WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(cursor_leaf) FROM import_batch WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(leaf) FROM export WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(meta_leaf) FROM export WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(file_leaf) FROM export WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(leaf) FROM export_part WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(leads_leaf) FROM change WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(answer_leaf) FROM replay WHERE tenant_no = $1 AND answer_leaf IS NOT NULL \
+        UNION ALL SELECT MAX(receipt_leaf) FROM erase_request WHERE tenant_no = $1 AND receipt_leaf IS NOT NULL) AS leaves";
 }
 
 impl DataStore {
@@ -34,9 +35,9 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_largest_system_leaf(&self, scope: TenantScope) -> Result<Option<u32>> {
-        let mut connection = self.engine().reader().await?;
-        let leaf: Option<i64> =
-            sqlx::query_scalar(MAX_LEAF).bind(scope.no()).fetch_one(&mut *connection).await?;
+        let mut reader = self.engine().reader(scope).await?;
+        let largest = query(MAX_LEAF).bind(scope.no());
+        let leaf: Option<i64> = largest.scalar(&mut reader.connection()).await?;
         let bad = StoreError::Inconsistent { table: "tenant", column: "leaf" };
         leaf.filter(|l| *l >= 0).map(|l| u32::try_from(l).map_err(|_| bad)).transpose()
     }
@@ -70,9 +71,9 @@ mod tests {
 
     fn missing(schema: &str) -> Vec<(String, String)> {
         let asked = |(table, column): &(String, String)| {
-            ["", " AS leaf"]
-                .iter()
-                .any(|name| MAX_LEAF.contains(&format!("MAX({column}){name} FROM {table} WHERE")))
+            ["", " AS leaf"].iter().any(|name| {
+                MAX_LEAF.sqlite.contains(&format!("MAX({column}){name} FROM {table} WHERE"))
+            })
         };
         columns(schema).into_iter().filter(|column| !asked(column)).collect()
     }

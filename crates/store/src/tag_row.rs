@@ -4,11 +4,11 @@
 //! order touches each page once.
 
 use leadvault_domain::{TagKind, TenantNo};
-use sqlx::sqlite::SqliteConnection;
 
+use crate::engine::{Connection, Query, query};
 use crate::error::{Result, StoreError};
-use crate::lead::{NewLead, Query};
-use crate::statement::statements;
+use crate::lead::NewLead;
+use crate::statement::{NONE, Sql, statements};
 
 /// Tags in one statement.
 const TAGS_AT_ONCE: usize = 64;
@@ -50,14 +50,14 @@ macro_rules! more {
 }
 
 statements! {
-    EMAILS = emails!(x64!("(?, ?, ?, ?, ?)"));
-    EMAIL = emails!("(?, ?, ?, ?, ?)");
-    PHONES = phones!(x64!("(?, ?, ?, ?)"));
-    PHONE = phones!("(?, ?, ?, ?)");
-    DOMAINS = domains!(x64!("(?, ?, ?, ?)"));
-    DOMAIN = domains!("(?, ?, ?, ?)");
-    MORES = more!(x64!("(?, ?, ?, ?, ?)"));
-    MORE = more!("(?, ?, ?, ?, ?)");
+    EMAILS = emails!(x64!("(?, ?, ?, ?, ?)")), postgres: NONE;
+    EMAIL = emails!("(?, ?, ?, ?, ?)"), postgres: NONE;
+    PHONES = phones!(x64!("(?, ?, ?, ?)")), postgres: NONE;
+    PHONE = phones!("(?, ?, ?, ?)"), postgres: NONE;
+    DOMAINS = domains!(x64!("(?, ?, ?, ?)")), postgres: NONE;
+    DOMAIN = domains!("(?, ?, ?, ?)"), postgres: NONE;
+    MORES = more!(x64!("(?, ?, ?, ?, ?)")), postgres: NONE;
+    MORE = more!("(?, ?, ?, ?, ?)"), postgres: NONE;
 }
 
 /// A tag table, in the order in which a pass goes through them. Its number stands in runs.
@@ -103,7 +103,7 @@ impl TagTable {
         }
     }
 
-    const fn statements(self) -> (&'static str, &'static str) {
+    const fn statements(self) -> (Sql, Sql) {
         match self {
             Self::Email => (EMAILS, EMAIL),
             Self::Phone => (PHONES, PHONE),
@@ -112,12 +112,12 @@ impl TagTable {
         }
     }
 
-    fn bind(self, query: Query<'_>, tenant: TenantNo, row: TagRow) -> Query<'_> {
-        let query = query.bind(i64::from(tenant.0)).bind(i64::from(row.dataset));
+    fn bind(self, insert: Query, tenant: TenantNo, row: TagRow) -> Query {
+        let insert = insert.bind(i64::from(tenant.0)).bind(i64::from(row.dataset));
         match self {
-            Self::Email => query.bind(row.tag).bind(i64::from(row.dup_no)),
-            Self::Phone | Self::Domain => query.bind(row.tag),
-            Self::More => query.bind(i64::from(row.kind)).bind(row.tag),
+            Self::Email => insert.bind(row.tag).bind(i64::from(row.dup_no)),
+            Self::Phone | Self::Domain => insert.bind(row.tag),
+            Self::More => insert.bind(i64::from(row.kind)).bind(row.tag),
         }
         .bind(row.row_id)
     }
@@ -210,7 +210,7 @@ impl TagRow {
 /// # Errors
 /// A row that is there already.
 pub(crate) async fn insert_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     rows: &[TagRow],
 ) -> Result<()> {
@@ -224,17 +224,17 @@ pub(crate) async fn insert_all(
 
 /// Inserts a whole group of one table, or a single row.
 async fn insert_group(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     tenant: TenantNo,
     group: &[TagRow],
 ) -> Result<()> {
     let Some(first) = group.first() else { return Ok(()) };
     let (many, one) = first.table.statements();
-    let mut query = sqlx::query(if group.len() == TAGS_AT_ONCE { many } else { one });
+    let mut insert = query(if group.len() == TAGS_AT_ONCE { many } else { one });
     for row in group {
-        query = first.table.bind(query, tenant, *row);
+        insert = first.table.bind(insert, tenant, *row);
     }
-    query.execute(connection).await?;
+    insert.execute(connection).await?;
     Ok(())
 }
 

@@ -1,73 +1,96 @@
 //! Tenants: who lives in the cell, in which state, and where.
 
 use leadvault_domain::{KeyState, Region, TenantId, TenantNo, TenantState, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::cells::Cells;
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
+use crate::engine::{Connection, Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
-use crate::statement::statements;
+use crate::statement::{NONE, Sql, statements};
 use crate::write::{Conflict, Outcome};
+
+/// Deletes at most $2 rows of a tenant, found by the columns of their primary key.
+macro_rules! shred {
+    ($table:literal, $key:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE tenant_no = $1 LIMIT $2)"
+        )
+    };
+}
+/// The same in PostgreSQL, which knows a row by its place.
+macro_rules! shred_by_place {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ctid = ANY (ARRAY (SELECT ctid FROM ",
+            $table,
+            " WHERE tenant_no = $1 LIMIT $2))"
+        )
+    };
+}
 
 statements! {
     FIND = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
-            meta_revision, meta FROM tenant WHERE tenant_no = ?1";
-    FIND_BY_ID = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
-                  meta_revision, meta FROM tenant WHERE uuid = ?1";
+            meta_revision, meta FROM tenant WHERE tenant_no = $1";
+    LIST_NUMBERS = "SELECT tenant_no FROM tenant ORDER BY tenant_no";
     LIST = "SELECT tenant_no, uuid, region, state, key_state, created_at, facts, meta_leaf, \
             meta_revision, meta FROM tenant ORDER BY tenant_no";
     INSERT = "INSERT INTO tenant (tenant_no, uuid, region, state, key_state, created_at, facts, \
               meta_leaf, meta_revision, meta, last_dataset_no) \
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0) ON CONFLICT DO NOTHING";
-    UPDATE_STATE = "UPDATE tenant SET state = ?2, key_state = ?3 WHERE tenant_no = ?1";
-    UPDATE_META = "UPDATE tenant SET facts = ?2, meta_leaf = ?3, meta_revision = ?4, meta = ?5 \
-                   WHERE tenant_no = ?1";
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) ON CONFLICT DO NOTHING";
+    UPDATE_STATE = "UPDATE tenant SET state = $2, key_state = $3 WHERE tenant_no = $1";
+    UPDATE_META = "UPDATE tenant SET facts = $2, meta_leaf = $3, meta_revision = $4, meta = $5 \
+                   WHERE tenant_no = $1";
     DELETE_LEADS = "DELETE FROM lead WHERE row_id IN \
-              (SELECT row_id FROM lead WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_PARTS = "DELETE FROM lead_part WHERE (tenant_no, row_id, compartment) IN \
-              (SELECT tenant_no, row_id, compartment FROM lead_part WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_EMAILS = "DELETE FROM lead_email WHERE (tenant_no, dataset_no, tag, dup_no) IN \
-              (SELECT tenant_no, dataset_no, tag, dup_no FROM lead_email WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_PHONES = "DELETE FROM lead_phone WHERE (tenant_no, dataset_no, tag, row_id) IN \
-              (SELECT tenant_no, dataset_no, tag, row_id FROM lead_phone WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_DOMAINS = "DELETE FROM lead_domain WHERE (tenant_no, dataset_no, tag, row_id) IN \
-              (SELECT tenant_no, dataset_no, tag, row_id FROM lead_domain WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_TAGS = "DELETE FROM lead_tag WHERE (tenant_no, dataset_no, kind, tag, row_id) IN \
-              (SELECT tenant_no, dataset_no, kind, tag, row_id FROM lead_tag WHERE tenant_no = ?1 LIMIT ?2)";
+              (SELECT row_id FROM lead WHERE tenant_no = $1 LIMIT $2)",
+        postgres: shred_by_place!("lead");
+    DELETE_PARTS = shred!("lead_part", "tenant_no, row_id, compartment"),
+        postgres: shred_by_place!("lead_part");
+    DELETE_EMAILS = shred!("lead_email", "tenant_no, dataset_no, tag, dup_no"), postgres: NONE;
+    DELETE_PHONES = shred!("lead_phone", "tenant_no, dataset_no, tag, row_id"), postgres: NONE;
+    DELETE_DOMAINS = shred!("lead_domain", "tenant_no, dataset_no, tag, row_id"), postgres: NONE;
+    DELETE_TAGS = shred!("lead_tag", "tenant_no, dataset_no, kind, tag, row_id"),
+        postgres: shred_by_place!("lead_tag");
     /// A run has as many bytes as hundreds of rows of the other tables.
     DELETE_RUNS = "DELETE FROM lead_run WHERE (tenant_no, first_row) IN \
-              (SELECT tenant_no, first_row FROM lead_run WHERE tenant_no = ?1 LIMIT MIN(?2, 4))";
+              (SELECT tenant_no, first_row FROM lead_run WHERE tenant_no = $1 LIMIT MIN($2, 4))",
+        postgres: NONE;
     /// The row stays, so that its generation only rises; no run is behind the last lead row there can be.
-    /// ?2 is a number of rows, as in the statements around it.
+    /// $2 is a number of rows, as in the statements around it.
     EMPTY_STAGE = "UPDATE lead_stage SET generation = generation + 1, \
                    floor_row = 9223372036854775807, through_row = 0, cursor = NULL, staged = 0 \
-                   WHERE tenant_no = ?1 AND floor_row < 9223372036854775807 AND ?2 > 0";
-    DELETE_SUPPRESSION = "DELETE FROM suppression WHERE (tenant_no, tag) IN \
-              (SELECT tenant_no, tag FROM suppression WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_REPLAYS = "DELETE FROM replay WHERE (tenant_no, key_hmac) IN \
-              (SELECT tenant_no, key_hmac FROM replay WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_FAILURES = "DELETE FROM import_failure WHERE (tenant_no, batch_no, row_no, column_no, code) IN \
-              (SELECT tenant_no, batch_no, row_no, column_no, code FROM import_failure WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_EXPORT_PARTS = "DELETE FROM export_part WHERE (tenant_no, export, part_no) IN \
-              (SELECT tenant_no, export, part_no FROM export_part WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_EXPORT_EXTENTS = "DELETE FROM export_extent \
-              WHERE (tenant_no, dataset_no, tree, export) IN \
-              (SELECT tenant_no, dataset_no, tree, export FROM export_extent WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_EXPORT_LATE = "DELETE FROM export_late \
-              WHERE (tenant_no, export, dataset_no, tree, first_leaf) IN \
-              (SELECT tenant_no, export, dataset_no, tree, first_leaf FROM export_late \
-              WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_CHANGES = "DELETE FROM change WHERE (tenant_no, log_index) IN \
-              (SELECT tenant_no, log_index FROM change WHERE tenant_no = ?1 LIMIT ?2)";
-    DELETE_PRINCIPALS = "DELETE FROM principal WHERE (tenant_no, uuid) IN \
-              (SELECT tenant_no, uuid FROM principal WHERE tenant_no = ?1 LIMIT ?2)";
+                   WHERE tenant_no = $1 AND floor_row < 9223372036854775807 AND $2 > 0",
+        postgres: NONE;
+    DELETE_SUPPRESSION = shred!("suppression", "tenant_no, tag"),
+        postgres: shred_by_place!("suppression");
+    DELETE_REPLAYS = shred!("replay", "tenant_no, key_hmac"), postgres: shred_by_place!("replay");
+    DELETE_FAILURES = shred!("import_failure", "tenant_no, batch_no, row_no, column_no, code"),
+        postgres: shred_by_place!("import_failure");
+    DELETE_EXPORT_PARTS = shred!("export_part", "tenant_no, export, part_no"),
+        postgres: shred_by_place!("export_part");
+    DELETE_EXPORT_EXTENTS = shred!("export_extent", "tenant_no, dataset_no, tree, export"),
+        postgres: shred_by_place!("export_extent");
+    DELETE_EXPORT_LATE = shred!("export_late", "tenant_no, export, dataset_no, tree, first_leaf"),
+        postgres: shred_by_place!("export_late");
+    DELETE_CHANGES = shred!("change", "tenant_no, log_index"), postgres: shred_by_place!("change");
+    DELETE_PRINCIPALS = shred!("principal", "tenant_no, uuid"),
+        postgres: shred_by_place!("principal");
 }
 
 /// What a shred leaves nothing of, in order.
-const SHREDDED: &[&str] = &[
+const SHREDDED: &[Sql] = &[
     DELETE_LEADS,
     DELETE_PARTS,
     DELETE_EMAILS,
@@ -121,14 +144,14 @@ pub struct InsertTenant {
 impl InsertTenant {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         if self.row.no != tenant {
             return Err(StoreError::OutOfRange);
         }
         let meta = self.row.meta.as_ref();
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(i64::from(tenant.0))
             .bind(self.row.id.bytes().to_vec())
             .bind(self.row.region.to_string())
@@ -141,7 +164,7 @@ impl InsertTenant {
             .bind(meta.map(|m| m.blob.clone()))
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Ok(Outcome::Conflict(Conflict::Exists));
         }
         let row = ControlRow { state_gen: 1, dir_gen: 1, key_epoch: 1, state: self.row.state };
@@ -162,16 +185,16 @@ pub struct UpdateTenantState {
 impl UpdateTenantState {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let done = sqlx::query(UPDATE_STATE)
+        let done = query(UPDATE_STATE)
             .bind(i64::from(tenant.0))
             .bind(self.state.as_str())
             .bind(self.key_state.as_str())
             .execute(&mut *connection)
             .await?;
-        if done.rows_affected() != 1 {
+        if done != 1 {
             return Ok(Outcome::Conflict(Conflict::Missing));
         }
         control::update_state(connection, tenant, self.state).await?;
@@ -191,11 +214,11 @@ pub struct UpdateTenantMeta {
 impl UpdateTenantMeta {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let meta = self.meta.as_ref();
-        let done = sqlx::query(UPDATE_META)
+        let done = query(UPDATE_META)
             .bind(i64::from(tenant.0))
             .bind(self.facts.clone())
             .bind(meta.map(|m| i64::from(m.leaf)))
@@ -203,7 +226,7 @@ impl UpdateTenantMeta {
             .bind(meta.map(|m| m.blob.clone()))
             .execute(connection)
             .await?;
-        Ok(Outcome::one(done.rows_affected(), Conflict::Missing))
+        Ok(Outcome::one(done, Conflict::Missing))
     }
 }
 
@@ -216,17 +239,20 @@ pub struct DeleteTenantRows;
 impl DeleteTenantRows {
     pub(crate) async fn run(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
         let mut rows = 0;
         for statement in SHREDDED {
-            let done = sqlx::query(*statement)
+            if !statement.is_for(connection) {
+                continue;
+            }
+            let done = query(*statement)
                 .bind(i64::from(tenant.0))
                 .bind(i64::from(SHRED_STEP_ROWS))
                 .execute(&mut *connection)
                 .await?;
-            rows += done.rows_affected();
+            rows += done;
         }
         Ok(Outcome::Count(rows))
     }
@@ -238,22 +264,8 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_tenant(&self, scope: TenantScope) -> Result<Option<TenantRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND).bind(scope.no()).fetch_optional(&mut *connection).await?;
-        row.as_ref().map(decode).transpose()
-    }
-
-    /// A tenant by its id: the operator's routes and recovery only, a caller's tenant comes from its key.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find_tenant_by_id(&self, id: TenantId) -> Result<Option<TenantRow>> {
-        let mut connection = self.engine().reader().await?;
-        let row = sqlx::query(FIND_BY_ID)
-            .bind(id.bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        let question = query(FIND).bind(scope.no());
+        self.engine().find(scope, question, decode).await
     }
 
     /// Every tenant of the cell, ascending by number.
@@ -261,13 +273,13 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>> {
-        let mut connection = self.engine().reader().await?;
-        let rows = sqlx::query(LIST).fetch_all(&mut *connection).await?;
-        rows.iter().map(decode).collect()
+        let number = |row: &Row| Cells::new("tenant", row).number("tenant_no").map(TenantNo);
+        let all = self.engine().list(Reach::Cell, query(LIST_NUMBERS), number).await?;
+        self.engine().list(Reach::Tenants(all), query(LIST), decode).await
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<TenantRow> {
+fn decode(row: &Row) -> Result<TenantRow> {
     let cells = Cells::new("tenant", row);
     Ok(TenantRow {
         no: TenantNo(cells.number("tenant_no")?),

@@ -12,13 +12,13 @@
 //! A write that stores the index of its own entry takes it as a third parameter and is listed as `indexed`;
 //! one that reads or changes tags takes the transaction's stage and is listed as `staged`.
 //!
-//! Adding one: a public struct with `pub(crate) async fn run(&self, &mut SqliteConnection, TenantNo)
+//! Adding one: a public struct with `pub(crate) async fn run(&self, &mut Connection<'_>, TenantNo)
 //! -> Result<Outcome>` in the file of its noun, and its name in the list below.
 
 use leadvault_domain::{LeadId, TenantNo};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::data_store::DataStore;
+use crate::engine::Connection;
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
@@ -58,7 +58,7 @@ macro_rules! writes {
         impl Write {
             async fn run_one(
                 &self,
-                connection: &mut SqliteConnection,
+                connection: &mut Connection<'_>,
                 spot: Spot<'_>,
             ) -> Result<Outcome> {
                 match self {
@@ -206,11 +206,7 @@ pub(crate) enum Ran {
 
 impl Write {
     /// Runs the write. Nothing of it stays if the transaction is rolled back.
-    pub(crate) async fn run(
-        &self,
-        connection: &mut SqliteConnection,
-        spot: Spot<'_>,
-    ) -> Result<Ran> {
+    pub(crate) async fn run(&self, connection: &mut Connection<'_>, spot: Spot<'_>) -> Result<Ran> {
         let Self::Several(parts) = self else {
             return self.run_one(connection, spot).await.map(Ran::Clean);
         };
@@ -280,11 +276,11 @@ impl DataStore {
     }
 
     async fn apply_once(&self, scope: TenantScope, write: &Write) -> Result<Outcome> {
-        let mut held = self.engine().writer().await?;
+        let mut held = self.engine().writer(scope).await?;
         let mut transaction = held.begin().await?;
         let stage = StageTransaction::new(self.stage());
         let spot = Spot { tenant: scope.0, index: None, stage: &stage };
-        match write.run(&mut transaction, spot).await? {
+        match write.run(&mut transaction.connection(), spot).await? {
             Ran::Clean(outcome) => {
                 transaction.commit().await?;
                 drop(held);

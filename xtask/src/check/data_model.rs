@@ -11,6 +11,8 @@ use crate::repo::Repo;
 
 const DOCUMENT: &str = "docs/DATA_MODEL.md";
 const MIGRATIONS: &str = "migrations/sqlite/";
+/// Its tables and columns are among those of SQLite, but for what only SQLite needs.
+const OTHER_MIGRATIONS: &str = "migrations/postgres/";
 /// What a column can be; the document explains the words.
 const KINDS: [&str; 5] = ["sealed", "wrapped", "tag", "keyed", "clear"];
 /// Words that begin a constraint and not a column.
@@ -20,12 +22,14 @@ type Tables = BTreeMap<String, BTreeSet<String>>;
 
 pub(super) fn run(repo: &Repo) -> Report {
     let mut faults = Vec::new();
-    let schema = schema(repo, &mut faults);
+    let other = schema(repo, OTHER_MIGRATIONS, &mut faults);
+    let schema = schema(repo, MIGRATIONS, &mut faults);
     let Some(document) = repo.text(DOCUMENT) else {
         return Report::of(vec![format!("{DOCUMENT}: there is no such document")]);
     };
     let listed = listed(document, &mut faults);
     compare(&schema, &listed, &mut faults);
+    faults.extend(differences(&other, &listed));
     let columns: usize = schema.values().map(BTreeSet::len).sum();
     Report { faults, notes: vec![format!("{} tables, {columns} columns", schema.len())] }
 }
@@ -56,10 +60,23 @@ fn compare(schema: &Tables, listed: &Tables, faults: &mut Vec<String>) {
     }
 }
 
-/// The tables of all migrations, in the order of their names.
-fn schema(repo: &Repo, faults: &mut Vec<String>) -> Tables {
+/// What the other engine has and the document does not classify.
+fn differences(other: &Tables, listed: &Tables) -> Vec<String> {
+    let nothing = BTreeSet::new();
+    let unlisted = other.iter().flat_map(|(table, columns)| {
+        let known = listed.get(table).unwrap_or(&nothing);
+        let place = format!("{OTHER_MIGRATIONS}: `{table}");
+        columns
+            .difference(known)
+            .map(move |column| format!("{place}.{column}` is not in {DOCUMENT}"))
+    });
+    unlisted.collect()
+}
+
+/// The tables of all migrations of an engine, in the order of their names.
+fn schema(repo: &Repo, migrations: &str, faults: &mut Vec<String>) -> Tables {
     let mut files: Vec<_> =
-        repo.with_extension("sql").filter(|file| file.path.starts_with(MIGRATIONS)).collect();
+        repo.with_extension("sql").filter(|file| file.path.starts_with(migrations)).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut tables = Tables::new();
     for file in files {
@@ -96,6 +113,7 @@ fn apply(tables: &mut Tables, statement: &str) -> Option<()> {
             tables.insert(name(words.get(5)?), columns);
             Some(())
         }
+        ["ALTER", "TABLE", _, "ALTER", "COLUMN", _, "SET", "STORAGE", ..] => Some(()),
         ["ALTER", ..] | ["DROP", "TABLE", ..] => None,
         _ => Some(()),
     }
@@ -223,6 +241,24 @@ mod tests {
         assert_eq!(faults(&renamed, GOOD), [""; 0]);
         let unknown = format!("{SQL}ALTER TABLE lead DROP COLUMN b;");
         assert!(faults(&unknown, GOOD)[0].contains("cannot follow: ALTER TABLE lead DROP"));
+    }
+
+    #[test]
+    fn a_column_that_only_the_other_engine_has_is_found() {
+        let with = |other: &str| {
+            let files = [
+                ("migrations/sqlite/data/0001_lead.sql", SQL),
+                ("migrations/sqlite/data/0002_more.sql", MORE),
+                ("migrations/postgres/data/0001_lead.sql", other),
+                (DOCUMENT, GOOD),
+            ];
+            run(&Repo::of(&files)).faults
+        };
+        let stored = "CREATE TABLE lead (id bytea, a int); ALTER TABLE lead ALTER COLUMN id SET STORAGE EXTERNAL;";
+        assert_eq!(with(stored), [""; 0], "fewer columns are no fault");
+        let found = with("CREATE TABLE lead (id bytea, planted text);");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("`lead.planted`"), "{found:?}");
     }
 
     #[test]

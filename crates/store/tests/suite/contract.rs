@@ -67,15 +67,6 @@ macro_rules! every_case {
                 a_file_is_ready_only_while_all_parts_it_was_made_of_hold
                 a_page_ends_by_rows_or_by_bytes_and_a_change_is_seen_in_the_versions
             }
-            stage {
-                tags_are_found_at_every_step_of_their_way
-                a_slice_meets_what_is_staged_and_what_its_own_transaction_staged
-                a_transaction_that_is_rolled_back_stages_nothing
-                what_changes_or_goes_leaves_the_stage
-                a_range_goes_with_what_is_staged_of_it
-                leads_behind_a_range_that_is_gone_are_found_like_any
-                a_shredded_tenant_keeps_nothing_staged
-            }
             work {
                 an_operation_is_claimed_by_one_node_until_its_lease_ends
                 due_operations_take_turns_between_tenants
@@ -103,3 +94,16 @@ macro_rules! every_case {
 }
 
 every_case!(sqlite, crate::kit::open_sqlite);
+// What SQLite has and PostgreSQL does not need.
+contract! { sqlite_only, crate::kit::open_sqlite;
+    stage {
+        tags_are_found_at_every_step_of_their_way
+        a_slice_meets_what_is_staged_and_what_its_own_transaction_staged
+        a_transaction_that_is_rolled_back_stages_nothing
+        what_changes_or_goes_leaves_the_stage
+        a_range_goes_with_what_is_staged_of_it
+        leads_behind_a_range_that_is_gone_are_found_like_any
+        a_shredded_tenant_keeps_nothing_staged
+    }
+}
+every_case!(postgres, crate::kit::open_postgres);

@@ -2,7 +2,7 @@
 
 use leadvault_domain::{
     ApiKeyId, DatasetId, Employer, InstructionId, InstructionStatus, KeyState, PrincipalId,
-    Purpose, RecipientId, Role, TenantId, TenantNo, TenantState,
+    Purpose, RecipientId, Role, TenantNo, TenantState,
 };
 use leadvault_keys::EpochControl as _;
 use leadvault_ledger::Generations;
@@ -22,8 +22,6 @@ pub(crate) async fn a_tenant_is_found_by_number_and_by_id(cell: &TestCell) {
     let scope = tenant(&cell.data).await;
     let row = tenant_row(scope.0);
     assert_eq!(cell.data.find_tenant(scope).await.unwrap(), Some(row.clone()));
-    assert_eq!(cell.data.find_tenant_by_id(row.id).await.unwrap(), Some(row.clone()));
-    assert_eq!(cell.data.find_tenant_by_id(TenantId::from_bytes([0; 16])).await, Ok(None));
     assert_eq!(cell.data.list_tenants().await, Ok(vec![row.clone()]));
     let again = apply(&cell.data, scope, InsertTenant { row }).await;
     assert_eq!(again, Outcome::Conflict(Conflict::Exists));

@@ -9,22 +9,25 @@ use leadvault_domain::{
 use leadvault_ledger::{AppendChunks, Appended, Batch, Entry, Generations, Op, OpResult};
 use leadvault_store::{
     Conflict, DataStore, InsertLead, InsertTenant, KeyStore, LeadTags, NewLead, Outcome, Part,
-    Sealed, StoreOptions, TenantRow, TenantScope, Write,
+    PostgresOptions, Sealed, StoreOptions, TenantRow, TenantScope, Write,
 };
+use leadvault_test_postgres::{APP, Databases};
 
 /// The stores of a cell, gone with it.
 pub(crate) struct TestCell {
     pub(crate) data: DataStore,
     pub(crate) keys: KeyStore,
     dir: tempfile::TempDir,
+    /// `None` where the stores are files in `dir`.
+    databases: Option<Databases>,
 }
 
 impl TestCell {
     /// The same stores, opened again: what a process finds after a crash.
     pub(crate) async fn reopened(self) -> Self {
-        let Self { data, keys, dir } = self;
+        let Self { data, keys, dir, databases } = self;
         drop((data, keys));
-        open_in(dir).await
+        open_in(dir, databases).await
     }
 
     /// The data store's file, and the log of writes beside it.
@@ -32,6 +35,9 @@ impl TestCell {
         ["data.db", "data.db-wal"].map(|name| self.dir.path().join(name))
     }
 }
+
+/// A cluster of tests has many.
+const FEW: PostgresOptions = PostgresOptions { readers: 4, writers: 4 };
 
 /// No ballast: a test writes little.
 pub(crate) const SMALL: StoreOptions =
@@ -42,14 +48,35 @@ pub(crate) const DATASET: DatasetNo = DatasetNo(1);
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_795_424_430_000_000);
 
 pub(crate) async fn open_sqlite() -> TestCell {
-    open_in(tempfile::tempdir().unwrap()).await
+    open_in(tempfile::tempdir().unwrap(), None).await
 }
 
-async fn open_in(dir: tempfile::TempDir) -> TestCell {
+pub(crate) async fn open_postgres() -> TestCell {
+    let databases = tokio::task::spawn_blocking(|| Databases::fresh(migrate)).await.unwrap();
+    open_in(tempfile::tempdir().unwrap(), Some(databases)).await
+}
+
+/// Makes the schema of both stores.
+pub(crate) fn migrate(data: &str, keys: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        DataStore::migrate_postgres(data).await.unwrap();
+        KeyStore::migrate_postgres(keys).await.unwrap();
+    });
+}
+
+async fn open_in(dir: tempfile::TempDir, databases: Option<Databases>) -> TestCell {
+    if let Some(pair) = &databases {
+        let (data, keys) = (pair.data_url(APP), pair.keys_url(APP));
+        let files = dir.path().join("files");
+        let data = DataStore::open_postgres(&data, &files, FEW).await.unwrap();
+        let keys = KeyStore::open_postgres(&keys, FEW).await.unwrap();
+        return TestCell { data, keys, dir, databases };
+    }
     let path = |name: &str| -> PathBuf { dir.path().join(name) };
     let data = DataStore::open(&path("data.db"), SMALL).await.unwrap().without_keeper();
     let keys = KeyStore::open(&path("keys.db"), SMALL).await.unwrap();
-    TestCell { data, keys, dir }
+    TestCell { data, keys, dir, databases }
 }
 
 /// 16 bytes that say what they are.

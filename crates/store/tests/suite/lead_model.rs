@@ -11,8 +11,9 @@ use leadvault_store::{
     LostRow, NewLead, Outcome, SliceOutcome, TenantScope, TombstoneLead, UpdateLead,
 };
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
-use crate::kit::{DATASET, NOW, apply, insert, lead, lead_id};
+use crate::kit::{DATASET, NOW, TestCell, apply, insert, lead, lead_id};
 
 /// Few tags, so that they meet.
 const TAGS: i64 = 6;
@@ -281,19 +282,31 @@ async fn compare(data: &DataStore, scope: TenantScope, model: &Model) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
-    #[test]
-    fn leads_and_tags_are_what_the_model_has(actions in prop::collection::vec(action(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let cell = crate::kit::open_sqlite().await;
+/// Runs random actions on a cell, each time as a tenant of its own.
+async fn hold(cell: &TestCell, cases: u32) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
+    let tried = runner.run(&prop::collection::vec(action(), 1..40), |actions| {
+        let done = async {
             let scope = crate::kit::tenant(&cell.data).await;
             let mut model = Model::default();
             for action in &actions {
                 step(&cell.data, scope, &mut model, action).await;
             }
             compare(&cell.data, scope, &model).await;
-        });
-    }
+        };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(done));
+        Ok(())
+    });
+    assert!(tried.is_ok(), "{tried:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leads_and_tags_of_sqlite_are_what_the_model_has() {
+    hold(&crate::kit::open_sqlite().await, 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leads_and_tags_of_postgres_are_what_the_model_has() {
+    hold(&crate::kit::open_postgres().await, 40).await;
 }

@@ -15,6 +15,7 @@ mod keys;
 mod kit;
 mod lead;
 mod lead_model;
+mod row_security;
 mod slice;
 mod stage;
 mod work;

@@ -1,0 +1,229 @@
+//! PostgreSQL 15 or later: a pool that reads and one that writes.
+//!
+//! Every connection is of a role that owns nothing, is no superuser and cannot bypass row-level security; a
+//! connection of another kind is refused. A transaction names the tenants it is about as it begins
+//! (`lv.tenants`, local to it), and the policies of the schema hold every statement of it to them.
+//!
+//! A writing transaction takes an advisory lock for each of its tenants, in ascending order: what a write
+//! reads of its tenant no other writer changes before it commits. Reads take none.
+
+use std::fmt::Write as _;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use leadvault_domain::TenantNo;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use crate::engine::connection::{Connection, Held, Reader};
+use crate::engine::query::query;
+use crate::engine::reach::Reach;
+use crate::error::{Result, StoreError};
+use crate::statement::{NONE, statements};
+
+statements! {
+    /// The last migration that ran.
+    SCHEMA = NONE, postgres: "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    /// Whether row-level security holds for this role, and whether it is the application's.
+    ROLE = NONE, postgres: "SELECT (r.rolsuper OR r.rolbypassrls)::int AS is_free, \
+            pg_has_role('lv_app', 'USAGE')::int AS is_app FROM pg_roles r WHERE r.rolname = current_user";
+    ANSWERS = NONE, postgres: "SELECT 1::bigint";
+}
+
+/// What a transaction of the cell runs as: it sees states, numbers and leases of every tenant, and nothing
+/// that is sealed.
+const CELL_ROLE: &str = "lv_cell";
+/// Longest wait for a lock: a slice of an import holds the one of its tenant for a fraction of a second.
+const LOCK_TIMEOUT: &str = "10s";
+/// Longest that a transaction may stand still; its node is taken for dead, and its locks are free.
+const IDLE_TIMEOUT: &str = "30s";
+/// Longest wait for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// More than the number of statements of this crate: none is ever prepared twice by one connection.
+const STATEMENT_CACHE: usize = 512;
+/// Class of the advisory locks that writing transactions take, apart from those of others in the database.
+const WRITE_LOCK: i32 = 0x4c56_0001;
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresOptions {
+    /// Connections that read.
+    pub readers: u32,
+    /// Connections that write.
+    pub writers: u32,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self { readers: 16, writers: 8 }
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) struct PostgresEngine {
+    readers: PgPool,
+    writers: PgPool,
+}
+
+impl PostgresEngine {
+    /// Opens the database at `url`, whose schema must be the one this program knows.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for a URL that is none; [`StoreError::Role`] for a role that row-level security
+    /// does not hold; [`StoreError::SchemaNewer`] and [`StoreError::SchemaOlder`].
+    pub(crate) async fn open(
+        url: &str,
+        migrator: &'static Migrator,
+        settings: PostgresOptions,
+    ) -> Result<Self> {
+        let options = options(url)?;
+        let readers = pool(settings.readers).connect_with(options.clone()).await?;
+        let writers = pool(settings.writers).connect_with(options).await?;
+        let engine = Self { readers, writers };
+        engine.check_role().await?;
+        engine.check_schema(migrator).await?;
+        Ok(engine)
+    }
+
+    async fn check_role(&self) -> Result<()> {
+        let mut connection = self.readers.acquire().await?;
+        let row = query(ROLE).fetch_one(&mut Connection::Postgres(&mut connection)).await;
+        let row = row.map_err(|error| if error.is_outage() { error } else { StoreError::Role })?;
+        let flag = |column| row.get::<i64>(column).map_err(|_| StoreError::Role);
+        if flag("is_free")? != 0 || flag("is_app")? == 0 {
+            return Err(StoreError::Role);
+        }
+        Ok(())
+    }
+
+    async fn check_schema(&self, migrator: &Migrator) -> Result<()> {
+        let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+        let mut connection = self.readers.acquire().await?;
+        let found: i64 = query(SCHEMA).scalar(&mut Connection::Postgres(&mut connection)).await?;
+        match found {
+            _ if found > known => Err(StoreError::SchemaNewer { found, known }),
+            _ if found < known => Err(StoreError::SchemaOlder { found, known }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A reading transaction: each statement of it sees everything committed before it.
+    pub(crate) async fn reader(&self, reach: &Reach) -> Result<Reader> {
+        let begin = AssertSqlSafe(begin("BEGIN READ ONLY", reach, false)?);
+        Ok(Reader::Postgres(self.readers.begin_with(begin).await?))
+    }
+
+    /// A reading transaction: everything in it is read as of its first statement.
+    pub(crate) async fn snapshot(&self, reach: &Reach) -> Result<Reader> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let begin = AssertSqlSafe(begin(BEGIN, reach, false)?);
+        Ok(Reader::Postgres(self.readers.begin_with(begin).await?))
+    }
+
+    /// A connection for a writing transaction, which takes the locks of its reach as it begins.
+    pub(crate) async fn writer(&self, reach: &Reach) -> Result<Held<'_>> {
+        let begin = begin("BEGIN", reach, true)?;
+        Ok(Held::Postgres(self.writers.acquire().await?, begin))
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn answers(&self) -> Result<bool> {
+        let mut connection = self.readers.acquire().await?;
+        let one: i64 = query(ANSWERS).scalar(&mut Connection::Postgres(&mut connection)).await?;
+        Ok(one == 1)
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+}
+
+/// Brings the schema of the database at `url` up, as the owner of its tables.
+///
+/// # Errors
+/// [`StoreError::SchemaNewer`] if a newer program has been here; else what the engine says.
+pub(crate) async fn migrate(url: &str, migrator: &'static Migrator) -> Result<()> {
+    let known = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+    let mut connection = options(url)?.connect().await?;
+    migrator.run(&mut connection).await.map_err(|error| match StoreError::from(error) {
+        StoreError::SchemaNewer { found, .. } => StoreError::SchemaNewer { found, known },
+        other => other,
+    })?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn options(url: &str) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Address)?;
+    Ok(options
+        .application_name("leadvault")
+        .statement_cache_capacity(STATEMENT_CACHE)
+        .options([
+            ("synchronous_commit", "on"),
+            ("default_transaction_isolation", "read committed"),
+            ("row_security", "on"),
+            ("search_path", "public"),
+            ("lock_timeout", LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+            // Statements are short; planning them by compiling takes longer than running them.
+            ("jit", "off"),
+        ])
+        // Statements are static and values are nobody's business: the driver logs nothing.
+        .disable_statement_logging())
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .min_connections(1)
+        .max_connections(connections.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A broken connection is told by its first statement; asking before each costs a quarter of the reads.
+        .test_before_acquire(false)
+}
+
+/// How a transaction begins: one message, one round trip. Nothing in it comes from outside but numbers and
+/// hexadecimal digits.
+fn begin(statement: &str, reach: &Reach, locks: bool) -> Result<String> {
+    let mut text = statement.to_owned();
+    let written = match reach {
+        Reach::Tenants(tenants) => begin_tenants(&mut text, tenants, locks),
+        Reach::Keys(tenant) => {
+            let id = tenant.uuid();
+            let set = write!(text, "; SELECT set_config('lv.tenants', '{}', true)", id.simple());
+            // The low half is random.
+            let (_, low) = id.as_u64_pair();
+            let lock = if locks { lock_text(&mut text, low.cast_signed()) } else { Ok(()) };
+            set.and(lock)
+        }
+        Reach::Cell => write!(text, "; SET LOCAL ROLE {CELL_ROLE}"),
+        Reach::Nobody => Ok(()),
+    };
+    written.map(|()| text).map_err(|_| StoreError::OutOfRange)
+}
+
+fn begin_tenants(text: &mut String, tenants: &[TenantNo], locks: bool) -> std::fmt::Result {
+    text.push_str("; SELECT set_config('lv.tenants', '");
+    for (i, tenant) in tenants.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        write!(text, "{comma}{}", tenant.0)?;
+    }
+    text.push_str("', true)");
+    if locks {
+        for tenant in tenants {
+            write!(
+                text,
+                "; SELECT pg_advisory_xact_lock({WRITE_LOCK}, {})",
+                tenant.0.cast_signed()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn lock_text(text: &mut String, key: i64) -> std::fmt::Result {
+    write!(text, "; SELECT pg_advisory_xact_lock({key})")
+}
