@@ -4,6 +4,7 @@ mod answer;
 mod caller;
 mod files;
 mod program;
+mod stores;
 mod tenant;
 mod vault;
 
@@ -11,5 +12,6 @@ pub use answer::Answer;
 pub use caller::Caller;
 pub use files::{copy_database, copy_dir, files};
 pub use program::{binary, run, until};
+pub use stores::{Stores, on_postgres};
 pub use tenant::{Tenant, attestation, instruction};
 pub use vault::Vault;

@@ -15,6 +15,9 @@ use crate::repo;
 /// Read by tests that take minutes rather than seconds.
 const FULL_VARIABLE: &str = "LEADVAULT_FULL";
 
+/// Which engine the vaults of the black-box suite have.
+const ENGINE_VARIABLE: &str = "LEADVAULT_TEST_ENGINE";
+
 /// A program somebody else wrote that some tests ask for a second opinion.
 struct Referee {
     program: &'static str,
@@ -76,15 +79,18 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     eprintln!("PostgreSQL runs as {}", cluster.runs_as);
     // `--all-targets` resolves features as `cargo test` does, so that nothing is built twice and the
     // binary that the black-box tests start is the one just built.
-    let steps: [&[&str]; 2] = [
-        &["build", "--workspace", "--all-targets", "--locked"],
-        &["test", "--workspace", "--locked", "--no-fail-fast"],
+    // The black-box suite runs a second time, with vaults in PostgreSQL; the store's own runs on both at once.
+    let steps: [(&[&str], &str); 3] = [
+        (&["build", "--workspace", "--all-targets", "--locked"], ""),
+        (&["test", "--workspace", "--locked", "--no-fail-fast"], "sqlite"),
+        (&["test", "--workspace", "--locked", "--no-fail-fast", "--test", "blackbox"], "postgres"),
     ];
-    for (at, step) in steps.iter().enumerate() {
+    for (step, engine) in steps {
         let mut cargo = process::cargo(step);
         cargo.current_dir(repo::root());
-        if at == 1 {
-            cargo.args(&filters);
+        if !engine.is_empty() {
+            eprintln!("vaults in {engine}");
+            cargo.args(&filters).env(ENGINE_VARIABLE, engine);
         }
         cargo.env(postgres::VARIABLE, cluster.socket());
         if full {

@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make a data directory: keys, configuration, operator key.
     #[command(
-        after_help = "Example:\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault"
+        after_help = "Examples:\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault\n  leadvault init --data ./vault --durability mirror=/mnt/other-disk/leadvault \\\n    --data-url-file data.url --keys-url-file keys.url"
     )]
     Init(InitArgs),
     /// Serve the HTTP API.
@@ -63,6 +63,21 @@ pub(crate) enum Command {
         #[arg(long)]
         from: PathBuf,
     },
+    /// Make the schema of the two databases of PostgreSQL, or bring it up.
+    ///
+    /// Connects as the owner of the tables, which the service never does. Each file holds one URL and is readable to
+    /// its owner alone.
+    #[command(
+        after_help = "Example:\n  createdb leads && createdb lead_keys\n  leadvault migrate --data-url-file owner-data.url --keys-url-file owner-keys.url\n  psql leads -c 'CREATE ROLE vault LOGIN PASSWORD … IN ROLE lv_app'\n  leadvault init --data ./vault … --data-url-file data.url --keys-url-file keys.url\n\nA URL:\n  postgres://owner:password@db.example:5432/leads?sslmode=verify-full&sslrootcert=/etc/ssl/db-ca.pem"
+    )]
+    Migrate {
+        /// File that holds the URL of the data store's database.
+        #[arg(long)]
+        data_url_file: PathBuf,
+        /// File that holds the URL of the key store's database.
+        #[arg(long)]
+        keys_url_file: PathBuf,
+    },
     /// Check configuration, files, keys, schema and the machine.
     #[command(after_help = "Example:\n  leadvault doctor --config ./vault/leadvault.toml")]
     Doctor(ConfigArgs),
@@ -99,6 +114,12 @@ pub(crate) struct InitArgs {
     /// Country the machine stands in (ISO 3166-1 alpha-2).
     #[arg(long, default_value = "DE")]
     pub(crate) country: String,
+    /// PostgreSQL instead of SQLite: file that holds the URL of the data store's database.
+    #[arg(long, requires = "keys_url_file")]
+    pub(crate) data_url_file: Option<PathBuf>,
+    /// File that holds the URL of the key store's database, which is another one.
+    #[arg(long, requires = "data_url_file")]
+    pub(crate) keys_url_file: Option<PathBuf>,
 }
 
 /// A configuration file.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most requests worked on at once: each may wait in the journal's queue, which holds as many.
 const REQUESTS_MAX: usize = 4_096;
+/// Most connections of one kind to one database.
+const CONNECTIONS_MAX: u32 = 256;
 /// Largest JSON body: each is held in memory as a whole.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -41,6 +43,9 @@ pub(crate) struct Config {
     pub(crate) keys: KeysConfig,
     /// How the key store survives the loss of a disk; chosen at `init`.
     pub(crate) durability: Durability,
+    /// PostgreSQL for both stores; absent = SQLite in the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) postgres: Option<PostgresConfig>,
     /// Where the cells of other regions are reached, by region: a key of such a region is answered 421 with
     /// its endpoint, a key of any other region 401.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -85,6 +90,24 @@ pub(crate) struct Durability {
     /// Directory on another disk, for `mirror`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mirror: Option<PathBuf>,
+}
+
+/// The databases of PostgreSQL. Each URL is a secret, so it stands in a file that others may not read; its login is
+/// a member of `lv_app` and of nothing else. `leadvault migrate` makes the schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PostgresConfig {
+    /// File that holds the URL of the data store's database.
+    pub(crate) data_url_file: PathBuf,
+    /// File that holds the URL of the key store's database: another one, with its own backups, for it is
+    /// replicated and never restored.
+    pub(crate) keys_url_file: PathBuf,
+    /// Connections of each store that read. Default 16.
+    #[serde(default = "default_readers")]
+    pub(crate) readers: u32,
+    /// Connections of each store that write. Default 8.
+    #[serde(default = "default_writers")]
+    pub(crate) writers: u32,
 }
 
 /// Certificate and key, PEM.
@@ -149,6 +172,22 @@ fn default_country() -> Country {
     "DE".parse().expect("two capital letters")
 }
 
+impl PostgresConfig {
+    /// With as many connections as the defaults say.
+    pub(crate) const fn new(data_url_file: PathBuf, keys_url_file: PathBuf) -> Self {
+        let (readers, writers) = (default_readers(), default_writers());
+        Self { data_url_file, keys_url_file, readers, writers }
+    }
+}
+
+const fn default_readers() -> u32 {
+    16
+}
+
+const fn default_writers() -> u32 {
+    8
+}
+
 fn default_data() -> PathBuf {
     PathBuf::from(".")
 }
@@ -178,6 +217,10 @@ impl Config {
         config.keys.root_key_file = config.data.join(&config.keys.root_key_file);
         config.keys.operator_key_file = config.data.join(&config.keys.operator_key_file);
         config.durability.mirror = config.durability.mirror.map(|m| config.data.join(m));
+        if let Some(postgres) = &mut config.postgres {
+            postgres.data_url_file = config.data.join(&postgres.data_url_file);
+            postgres.keys_url_file = config.data.join(&postgres.keys_url_file);
+        }
         if let Some(tls) = &mut config.tls {
             tls.cert_file = dir.join(&tls.cert_file);
             tls.key_file = dir.join(&tls.key_file);
@@ -212,6 +255,14 @@ impl Config {
             ("limits.open_jobs_per_tenant", usize::try_from(limits.open_jobs_per_tenant)?),
         ] {
             anyhow::ensure!(value > 0, "{key}: at least 1");
+        }
+        if let Some(postgres) = &self.postgres {
+            let fits = |connections: u32| (2..=CONNECTIONS_MAX).contains(&connections);
+            for (key, value) in
+                [("postgres.readers", postgres.readers), ("postgres.writers", postgres.writers)]
+            {
+                anyhow::ensure!(fits(value), "{key}: 2 to {CONNECTIONS_MAX}");
+            }
         }
         anyhow::ensure!(
             limits.concurrent_requests <= REQUESTS_MAX,

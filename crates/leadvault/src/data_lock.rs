@@ -1,4 +1,5 @@
-//! Who may work in a data directory: one server, or one command that replaces a file.
+//! Who may work in a data directory: one server, or several nodes of one where the stores are in PostgreSQL; or one
+//! command that replaces a file.
 //!
 //! The lock is `flock` on the directory itself, so it needs no file of its own and goes with the process.
 
@@ -14,14 +15,15 @@ use crate::exit::Stop;
 pub(crate) struct DataLock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl DataLock {
-    /// Has the directory for a server. Two servers on one embedded store would each keep caches of the same
-    /// rows.
+    /// Has the directory for a server; `beside` others, where the stores are made for several. Two servers on
+    /// one embedded store would each keep caches of the same rows.
     ///
     /// # Errors
     /// 4 while another server or a command has it.
-    pub(crate) fn serving(data: &Path) -> Result<Self, Stop> {
+    pub(crate) fn serving(data: &Path, beside: bool) -> Result<Self, Stop> {
         let dir = open(data)?;
-        match dir.try_lock() {
+        let locked = if beside { dir.try_lock_shared() } else { dir.try_lock() };
+        match locked {
             Ok(()) => Ok(Self(dir)),
             Err(TryLockError::WouldBlock) => Err(Stop::Again(anyhow::anyhow!(
                 "another process has the data directory {}",

@@ -11,7 +11,7 @@ use leadvault_vault::make_operator_key;
 use serde_json::json;
 
 use crate::cli::InitArgs;
-use crate::config::{Config, Durability, KeysConfig, LimitsConfig};
+use crate::config::{Config, Durability, KeysConfig, LimitsConfig, PostgresConfig};
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
 
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         data: PathBuf::from("."),
         keys: KeysConfig::default(),
         durability: durability(&args.durability)?,
+        postgres: postgres(args)?,
         endpoints: std::collections::BTreeMap::new(),
         tls: None,
         limits: LimitsConfig::default(),
@@ -57,6 +58,16 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         "operator_key_file": data.join("operator.key"),
         "address": format!("http://{}", args.listen),
     }))
+}
+
+/// The databases, where they are named: by files, whose absolute paths stand in the configuration.
+fn postgres(args: &InitArgs) -> anyhow::Result<Option<PostgresConfig>> {
+    let (Some(data), Some(keys)) = (&args.data_url_file, &args.keys_url_file) else {
+        return Ok(None);
+    };
+    let place = |name: &'static str, path: &Path| path.canonicalize().context(name);
+    let (data, keys) = (place("--data-url-file", data)?, place("--keys-url-file", keys)?);
+    Ok(Some(PostgresConfig::new(data, keys)))
 }
 
 fn durability(choices: &[String]) -> anyhow::Result<Durability> {

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::output::{self, print_json};
-use crate::serve;
+use crate::{serve, stores};
 
 /// Name of the log signing key among the cell's secrets.
 pub(crate) const CURRENT: &str = "log-signing-key";
@@ -37,11 +37,11 @@ pub(crate) async fn open(
     now: Timestamp,
 ) -> Result<LogKeys, Stop> {
     let host = config.host.as_str();
-    let mut rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
+    let mut rows = key_store.list_cell_secrets(CURRENT).await.map_err(stores::store_error)?;
     if rows.is_empty() {
         refuse_if_mirrored(config)?;
         let row = make(root, 1, now).await?;
-        key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
+        key_store.insert_cell_secret(CURRENT, &row).await.map_err(stores::store_error)?;
         rows.push(row);
     }
     mirror(config, &rows)?;
@@ -76,15 +76,15 @@ pub(crate) fn rotate(config: &Path) -> Done {
 async fn rotated(config: &Config) -> Result<String, Stop> {
     let parts = serve::parts(config).await?;
     let (root, key_store) = (parts.root.clone(), parts.key_store.clone());
-    let rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
+    let rows = key_store.list_cell_secrets(CURRENT).await.map_err(stores::store_error)?;
     let current = rows.last().context("log signing key").map_err(Stop::Again)?.generation;
     let generation = current.checked_add(1).context("log signing key").map_err(Stop::Again)?;
-    let announced = key_store.list_cell_secrets(NEXT).await.map_err(serve::store_error)?;
+    let announced = key_store.list_cell_secrets(NEXT).await.map_err(stores::store_error)?;
     let row = match announced.into_iter().find(|row| row.generation == generation) {
         Some(row) => row,
         None => {
             let row = make(root.as_ref(), generation, SystemClock.now()).await?;
-            key_store.insert_cell_secret(NEXT, &row).await.map_err(serve::store_error)?;
+            key_store.insert_cell_secret(NEXT, &row).await.map_err(stores::store_error)?;
             row
         }
     };
@@ -94,12 +94,12 @@ async fn rotated(config: &Config) -> Result<String, Stop> {
     let done = leadvault_vault::log_key::rotate(&cell, key).await;
     done.map_err(|refusal| Stop::Again(anyhow::anyhow!("rotation: {}", refusal.fault)))?;
     let row = CellSecretRow { created_at: SystemClock.now(), ..row };
-    key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
+    key_store.insert_cell_secret(CURRENT, &row).await.map_err(stores::store_error)?;
     // Whoever is before the one before has not signed for a whole rotation.
-    key_store.delete_cell_secrets(CURRENT, current).await.map_err(serve::store_error)?;
+    key_store.delete_cell_secrets(CURRENT, current).await.map_err(stores::store_error)?;
     let spent = generation.saturating_add(1);
-    key_store.delete_cell_secrets(NEXT, spent).await.map_err(serve::store_error)?;
-    let rows = key_store.list_cell_secrets(CURRENT).await.map_err(serve::store_error)?;
+    key_store.delete_cell_secrets(NEXT, spent).await.map_err(stores::store_error)?;
+    let rows = key_store.list_cell_secrets(CURRENT).await.map_err(stores::store_error)?;
     mirror(config, &rows)?;
     Ok(text)
 }
@@ -156,12 +156,12 @@ pub(crate) async fn restore(mirror: &Path, key_store: &KeyStore) -> Done {
     let keys: Vec<Mirrored> = serde_json::from_slice(&text)
         .context("the mirror's log signing key")
         .map_err(Stop::Again)?;
-    key_store.delete_cell_secrets(CURRENT, u32::MAX).await.map_err(serve::store_error)?;
+    key_store.delete_cell_secrets(CURRENT, u32::MAX).await.map_err(stores::store_error)?;
     for key in keys {
         let wrapped = hex::decode(&key.wrapped).context("the mirror's log signing key");
         let wrapped = wrapped.map_err(Stop::Again)?;
         let row = CellSecretRow { generation: key.generation, wrapped, created_at: key.created_at };
-        key_store.insert_cell_secret(CURRENT, &row).await.map_err(serve::store_error)?;
+        key_store.insert_cell_secret(CURRENT, &row).await.map_err(stores::store_error)?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod log_watch;
 mod restore_cmd;
 mod secret_file;
 mod serve;
+mod stores;
 mod verify;
 
 use std::process::ExitCode;
@@ -83,6 +84,9 @@ fn run(command: &Command) -> Done {
         }
         Command::Log(LogCommand::RotateKey { config }) => log_keys::rotate(config),
         Command::Restore { config, from } => restore_cmd::run(config, from),
+        Command::Migrate { data_url_file, keys_url_file } => {
+            stores::migrate(data_url_file, keys_url_file)
+        }
         Command::Doctor(args) => doctor::run(&args.config),
         Command::Openapi => output::print_json(&leadvault_api::openapi()),
         Command::Health { url } => doctor::health(url),

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
-use crate::serve;
+use crate::{serve, stores};
 
 /// Name of the data store in the data directory and in a backup.
 const DATA_STORE: &str = "data.db";
@@ -53,6 +53,12 @@ struct Report {
 /// runs; 3 where keys, slots or log do not allow it; 4 when it could not finish.
 pub(crate) fn run(config: &Path, from: &Path) -> Done {
     let config = Config::read(config)?;
+    if config.postgres.is_some() {
+        return Err(Stop::Usage(anyhow::anyhow!(
+            "the data store is in PostgreSQL: put it back with the tools of PostgreSQL, then start the service, \
+             which brings the logs up and drops what was erased since"
+        )));
+    }
     let backup = data_store_of(from)?;
     serve::start_tracing();
     let _alone = DataLock::exclusive(&config.data)?;
@@ -153,7 +159,7 @@ async fn check(copy: &Path) -> Result<(), Stop> {
     let unusable = |what: &'static str| Stop::Usage(anyhow::anyhow!("the backup {what}"));
     let store = DataStore::open(copy, options).await.map_err(|error| match error {
         StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
-            serve::store_error(error)
+            stores::store_error(error)
         }
         _ => unusable("is not a data store"),
     })?;
@@ -182,7 +188,7 @@ async fn carry(present: &Path, copy: &Path) -> Result<Option<u64>, Stop> {
         );
         return Ok(None);
     };
-    let into = DataStore::open(copy, options).await.map_err(serve::store_error)?;
+    let into = DataStore::open(copy, options).await.map_err(stores::store_error)?;
     let carried = carry_suppressions(&newer, &into).await;
     newer.close().await;
     into.close().await;

@@ -13,7 +13,7 @@ use leadvault_keys::{
     FailPoint, KeyError, KeyServices, RootError, RootKey, Slot, SlotError, restore_from_mirror,
 };
 use leadvault_kms::{DirMirror, FileRoot, FileSlots};
-use leadvault_store::{DataStore, KeyStore, LogFiles, StoreError, StoreOptions};
+use leadvault_store::{KeyStore, LogFiles};
 use leadvault_vault::{CellParts, Credential, StartError, operator_key_hash};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::log_keys;
 use crate::output::print_json;
-use crate::secret_file;
+use crate::{secret_file, stores};
 
 mod fail_point;
 mod listener;
@@ -55,7 +55,7 @@ async fn serve(config: &Config) -> Done {
     let listen = config.listen()?;
     let tls =
         config.tls.as_ref().map(|tls| tls_config(&tls.cert_file, &tls.key_file)).transpose()?;
-    let _alone = DataLock::serving(&config.data)?;
+    let _lock = DataLock::serving(&config.data, config.postgres.is_some())?;
     let parts = parts(config).await?;
     let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
     let settings = ApiSettings {
@@ -148,15 +148,8 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let fail_point = fail_point();
     let root: Arc<dyn RootKey> = Arc::new(root_key(config)?);
     let slot: Arc<dyn Slot> = Arc::new(slots(config, &fail_point)?);
-    let options = StoreOptions::default();
-    let data = Arc::new(
-        DataStore::open(&config.data.join("data.db"), options)
-            .await
-            .map_err(store_error)?
-            .with_fail_points(Arc::clone(&fail_point)),
-    );
-    let key_store =
-        Arc::new(KeyStore::open(&config.data.join("keys.db"), options).await.map_err(store_error)?);
+    let data = Arc::new(stores::data(config).await?.with_fail_points(Arc::clone(&fail_point)));
+    let key_store = Arc::new(stores::keys(config).await?);
     let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
         .with_control(Arc::clone(&data) as _)
         .with_fail_points(Arc::clone(&fail_point));
@@ -243,16 +236,6 @@ fn slots(config: &Config, fail_point: &FailPoint) -> Result<FileSlots, Stop> {
     Ok(slots.with_fail_points(Arc::clone(fail_point)))
 }
 
-/// A store that does not open.
-pub(crate) fn store_error(error: StoreError) -> Stop {
-    match error {
-        StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
-            Stop::Refused { code: "schema_newer", detail: error.to_string() }
-        }
-        other => Stop::Again(anyhow::Error::new(other).context("the store")),
-    }
-}
-
 /// A cell that does not start.
 pub(crate) fn start_error(error: StartError) -> Stop {
     match error {
@@ -298,10 +281,7 @@ pub(crate) fn restore_keys(mirror: &Path, config: &Path) -> Done {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let root: Arc<dyn RootKey> = Arc::new(root_key(&config)?);
         let slot: Arc<dyn Slot> = Arc::new(slots(&config, &fail_point())?);
-        let path = config.data.join("keys.db");
-        let key_store =
-            KeyStore::open(&path, StoreOptions::default()).await.map_err(store_error)?;
-        let key_store = Arc::new(key_store);
+        let key_store = Arc::new(stores::keys(&config).await?);
         let services = services(&config, &clock, &entropy, &root, &slot, &key_store)?;
         let tenants = slot.list().await.context("slots").map_err(Stop::Again)?;
         for tenant in tenants {

@@ -65,6 +65,24 @@ pub fn try_psql(url: &str, statements: &str) -> Result<String, String> {
     }
 }
 
+/// One of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// Rows and journal.
+    Data,
+    /// Key-store blobs.
+    Keys,
+}
+
+impl Store {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Keys => "keys",
+        }
+    }
+}
+
 /// A pair of databases, gone when it is dropped.
 #[derive(Debug)]
 pub struct Databases {
@@ -137,6 +155,76 @@ impl Databases {
         );
     }
 
+    /// Keeps a copy of a database under a name; nobody may be connected to it.
+    ///
+    /// # Panics
+    /// When somebody is.
+    pub fn keep(&self, store: Store, copy: &str) {
+        self.replace(&format!("{}_{}_{copy}", self.name, store.name()), &self.named(store));
+    }
+
+    /// Puts the copy of that name in the place of a database.
+    ///
+    /// # Panics
+    /// Without the copy.
+    pub fn put_back(&self, store: Store, copy: &str) {
+        self.replace(&self.named(store), &format!("{}_{}_{copy}", self.name, store.name()));
+    }
+
+    /// Puts the copy of that name of another pair in the place of a database.
+    ///
+    /// # Panics
+    /// Without the copy.
+    pub fn put_in(&self, store: Store, other: &Self, copy: &str) {
+        self.replace(&self.named(store), &format!("{}_{}_{copy}", other.name, store.name()));
+    }
+
+    /// Puts an empty database with the schema of this program in the place of one.
+    ///
+    /// # Panics
+    /// Before [`Databases::fresh`] was ever called.
+    pub fn lose(&self, store: Store) {
+        let template = format!("template_{}_{}", std::process::id(), store.name());
+        self.replace(&self.named(store), &template);
+    }
+
+    /// Makes a database refuse every write, or take them again. Connections of before are cut.
+    ///
+    /// # Panics
+    /// Without the database.
+    pub fn refuse_writes(&self, store: Store, refuse: bool) {
+        let name = self.named(store);
+        let setting = if refuse { "SET default_transaction_read_only = on" } else { "RESET ALL" };
+        let cut = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        let any = url(&self.socket, "postgres", OWNER);
+        psql(&any, &format!("ALTER DATABASE {name} {setting}"));
+        psql(&any, &cut);
+    }
+
+    /// Files of a database as they lie on the disk, after everything that is in memory was written there.
+    ///
+    /// # Panics
+    /// When this user may not read them.
+    pub fn files(&self, store: Store) -> PathBuf {
+        let name = self.named(store);
+        let any = url(&self.socket, "postgres", OWNER);
+        psql(&any, "CHECKPOINT");
+        let place = "SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database";
+        PathBuf::from(psql(&any, &format!("{place} WHERE datname = '{name}'")).trim())
+    }
+
+    fn named(&self, store: Store) -> String {
+        format!("{}_{}", self.name, store.name())
+    }
+
+    fn replace(&self, name: &str, template: &str) {
+        let any = url(&self.socket, "postgres", OWNER);
+        psql(&any, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        psql(&any, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+    }
+
     fn create(&self, template: Option<&str>) {
         for store in ["data", "keys"] {
             let of = template.map(|t| format!(" TEMPLATE {t}_{store}")).unwrap_or_default();
@@ -148,10 +236,14 @@ impl Databases {
 
 impl Drop for Databases {
     fn drop(&mut self) {
-        for store in ["data", "keys"] {
-            let statement = format!("DROP DATABASE IF EXISTS {}_{store} WITH (FORCE)", self.name);
-            // A database that stays goes with the cluster.
-            let _ = try_psql(&url(&self.socket, "postgres", OWNER), &statement);
+        // The pair and its copies. A database that stays goes with the cluster.
+        let any = url(&self.socket, "postgres", OWNER);
+        let own = format!(
+            "SELECT datname FROM pg_database WHERE datname LIKE '{0}\\_data%' OR datname LIKE '{0}\\_keys%'",
+            self.name.replace('_', "\\_")
+        );
+        for name in try_psql(&any, &own).unwrap_or_default().lines() {
+            let _ = try_psql(&any, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
         }
     }
 }

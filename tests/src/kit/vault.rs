@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use super::stores::Stores;
 use super::{Caller, Tenant, binary, run, until};
 
 /// A vault.
@@ -15,6 +16,7 @@ use super::{Caller, Tenant, binary, run, until};
 pub struct Vault {
     dir: tempfile::TempDir,
     data: PathBuf,
+    stores: Stores,
     server: Option<(Child, String)>,
     /// Environment variables of the server.
     env: Vec<(String, String)>,
@@ -38,10 +40,16 @@ impl Vault {
     fn init_in(dir: tempfile::TempDir, durability: &str) -> Self {
         let place = dir.path().join("vault");
         let data = place.to_str().expect("utf-8");
-        let (code, _, err) =
-            run(&["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]);
+        let stores = Stores::fresh();
+        let mut args: Vec<String> =
+            ["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]
+                .map(ToOwned::to_owned)
+                .into();
+        args.extend(stores.init_arguments(dir.path()));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, _, err) = run(&args);
         assert_eq!(code, Some(0), "{err}");
-        let vault = Self { dir, data: place, server: None, env: Vec::new() };
+        let vault = Self { dir, data: place, stores, server: None, env: Vec::new() };
         // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
         let text = std::fs::read_to_string(vault.config()).expect("configuration");
         let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
@@ -78,6 +86,11 @@ impl Vault {
     /// From now on the data directory is seen there.
     pub fn lies_at(&mut self, data: PathBuf) {
         self.data = data;
+    }
+
+    /// Where its rows lie.
+    pub const fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// A place beside it.

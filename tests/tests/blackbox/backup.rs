@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use leadvault_tests::kit::{Caller, Tenant, Vault, binary, instruction, run};
+use leadvault_test_postgres::Store;
+use leadvault_tests::kit::{Caller, Stores, Tenant, Vault, binary, instruction, on_postgres, run};
 use serde_json::{Value, json};
 
-use crate::log_kit::{copy, published, verified};
+use crate::log_kit::{published, verified};
 
 fn erase(vault: &Vault, tenant: &Tenant, lead: &str, key: &str) {
     let path = format!("/v1/leads/{lead}/erase");
@@ -51,7 +52,7 @@ fn an_old_data_database_brings_nothing_erased_back() {
     let alive = vault.lead(&tenant, "grace@example.com");
     let (doomed, in_doomed) = dataset(&vault, &tenant);
     vault.kill();
-    copy(&["data.db"], &vault.data(), &vault.beside("old"));
+    vault.keep(&["data.db"], "old");
     vault.up();
     // The control: until now everything reads.
     let caller = vault.acting(&tenant);
@@ -61,7 +62,7 @@ fn an_old_data_database_brings_nothing_erased_back() {
     shred(&vault, &tenant, &doomed);
     let kept = published(&vault, &tenant);
     vault.kill();
-    copy(&["data.db"], &vault.beside("old"), &vault.data());
+    vault.put_back(&["data.db"], "old");
     vault.up();
     let caller = vault.acting(&tenant);
     caller.get(&format!("/v1/leads/{dead}?fields=email")).expect(404);
@@ -103,7 +104,7 @@ fn what_was_narrowed_since_the_copy_stays_narrow() {
     };
     status(&vault, &second, "activate", &json!({ "version": 1 }));
     vault.kill();
-    copy(&["data.db"], &vault.data(), &vault.beside("old"));
+    vault.keep(&["data.db"], "old");
     vault.up();
     let acting = vault.acting(&tenant);
     for (lead, verbs) in [(&lead, &["restrict"][..]), (&lifted, &["restrict", "unrestrict"])] {
@@ -123,7 +124,7 @@ fn what_was_narrowed_since_the_copy_stays_narrow() {
     vault.operator().post(&restrict, &json!({})).expect(200);
     published(&vault, &tenant);
     vault.kill();
-    copy(&["data.db"], &vault.beside("old"), &vault.data());
+    vault.put_back(&["data.db"], "old");
     vault.up();
     // The key that was revoked does not live again.
     Caller::new(&vault.url(), &secret).get("/v1/tenant").expect(401);
@@ -150,7 +151,7 @@ fn suspended_keys_and_a_shredded_tenant_stay_so() {
     let (suspended, shredded) = (vault.tenant(), vault.tenant());
     let lead = vault.lead(&suspended, "ada@example.com");
     vault.kill();
-    copy(&["data.db"], &vault.data(), &vault.beside("old"));
+    vault.keep(&["data.db"], "old");
     vault.up();
     vault.plain(&suspended).post("/v1/tenant/keys/suspend", &json!({})).expect(200);
     let confirm = json!({ "confirm": shredded.id });
@@ -160,7 +161,7 @@ fn suspended_keys_and_a_shredded_tenant_stay_so() {
     // Made after the copy: its keys stay, the data store does not know it any more.
     let later = vault.tenant();
     vault.kill();
-    copy(&["data.db"], &vault.beside("old"), &vault.data());
+    vault.put_back(&["data.db"], "old");
     vault.up();
     let path = format!("/v1/leads/{lead}?fields=email");
     assert_eq!(vault.acting(&suspended).get(&path).expect(423).code(), "DENY_KEY_DISABLED");
@@ -182,11 +183,11 @@ fn started_with_old(old: &[&str]) -> Result<(), (Option<i32>, String)> {
     let tenant = vault.tenant();
     let lead = vault.lead(&tenant, "ada@example.com");
     vault.kill();
-    copy(old, &vault.data(), &vault.beside("old"));
+    vault.keep(old, "old");
     vault.up();
     erase(&vault, &tenant, &lead, "e1");
     vault.kill();
-    copy(old, &vault.beside("old"), &vault.data());
+    vault.put_back(old, "old");
     vault.up_with(None)
 }
 
@@ -228,7 +229,7 @@ fn an_image_of_everything_is_named_rollback_by_a_checkpoint_kept_from_before() {
     let lead = vault.lead(&tenant, "ada@example.com");
     let early = published(&vault, &tenant);
     vault.kill();
-    copy(&all, &vault.data(), &vault.beside("old"));
+    vault.keep(&all, "old");
     vault.up();
     erase(&vault, &tenant, &lead, "e1");
     let kept = published(&vault, &tenant);
@@ -237,7 +238,7 @@ fn an_image_of_everything_is_named_rollback_by_a_checkpoint_kept_from_before() {
         assert_eq!(verified(&vault, &tenant, since).0, Some(0));
     }
     vault.kill();
-    copy(&all, &vault.beside("old"), &vault.data());
+    vault.put_back(&all, "old");
     vault.up();
     // From inside it cannot be told: the lead reads.
     reads(&vault.acting(&tenant), &lead, "ada@example.com");
@@ -248,13 +249,17 @@ fn an_image_of_everything_is_named_rollback_by_a_checkpoint_kept_from_before() {
 
 #[test]
 fn restore_puts_the_data_store_back_and_nothing_else() {
+    if on_postgres() {
+        // The command is about a file; a database is put back with the tools of PostgreSQL.
+        return;
+    }
     let mut vault = Vault::start();
     let tenant = vault.tenant();
     let dead = vault.lead(&tenant, "ada@example.com");
     let alive = vault.lead(&tenant, "grace@example.com");
     vault.kill();
     // A careless backup: everything is in it.
-    copy(&["data.db", "keys.db", "slots"], &vault.data(), &vault.beside("backup"));
+    vault.keep(&["data.db", "keys.db", "slots"], "backup");
     vault.up();
     erase(&vault, &tenant, &dead, "e1");
     let kept = published(&vault, &tenant);
@@ -311,11 +316,15 @@ fn restore_puts_the_data_store_back_and_nothing_else() {
 
 #[test]
 fn who_was_erased_since_the_copy_is_kept_from_coming_in_again() {
+    if on_postgres() {
+        // The command is about a file; a database is put back with the tools of PostgreSQL.
+        return;
+    }
     let mut vault = Vault::start();
     let tenant = vault.tenant();
     let dead = vault.lead(&tenant, "ada@example.com");
     vault.kill();
-    copy(&["data.db"], &vault.data(), &vault.beside("backup"));
+    vault.keep(&["data.db"], "backup");
     vault.up();
     erase(&vault, &tenant, &dead, "e1");
     published(&vault, &tenant);
@@ -346,12 +355,16 @@ fn who_was_erased_since_the_copy_is_kept_from_coming_in_again() {
 
 #[test]
 fn a_restore_killed_at_any_step_is_finished_by_the_next_one_or_by_the_next_start() {
+    if on_postgres() {
+        // The command is about a file; a database is put back with the tools of PostgreSQL.
+        return;
+    }
     let mut vault = Vault::start();
     let tenant = vault.tenant();
     let dead = vault.lead(&tenant, "ada@example.com");
     let alive = vault.lead(&tenant, "grace@example.com");
     vault.kill();
-    copy(&["data.db"], &vault.data(), &vault.beside("backup"));
+    vault.keep(&["data.db"], "backup");
     vault.up();
     erase(&vault, &tenant, &dead, "e1");
     published(&vault, &tenant);
@@ -394,9 +407,7 @@ fn a_lost_key_store_is_rebuilt_from_the_mirror_and_the_logs_go_on() {
     erase(&vault, &tenant, &dead, "e1");
     let kept = published(&vault, &tenant);
     vault.kill();
-    for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
-        let _ = std::fs::remove_file(vault.data().join(name));
-    }
+    vault.lose_keys();
     // The control: without its key store it does not start.
     let (code, said) = vault.up_with(None).expect_err("it must not start");
     assert_eq!(code, Some(3));
@@ -417,6 +428,10 @@ fn a_lost_key_store_is_rebuilt_from_the_mirror_and_the_logs_go_on() {
 
 #[test]
 fn a_restore_that_is_refused_leaves_the_present_data_store_in_its_place() {
+    if on_postgres() {
+        // The command is about a file; a database is put back with the tools of PostgreSQL.
+        return;
+    }
     let mut vault = Vault::start();
     let tenant = vault.tenant();
     let lead = vault.lead(&tenant, "ada@example.com");
@@ -424,7 +439,7 @@ fn a_restore_that_is_refused_leaves_the_present_data_store_in_its_place() {
     let mut other = Vault::start();
     other.tenant();
     other.kill();
-    copy(&["data.db"], &other.data(), &other.beside("backup"));
+    other.keep(&["data.db"], "backup");
     let theirs = other.beside("backup");
     published(&vault, &tenant);
     vault.kill();
@@ -439,10 +454,14 @@ fn a_restore_that_is_refused_leaves_the_present_data_store_in_its_place() {
 
 #[test]
 fn a_copy_of_another_vault_is_refused_also_before_anything_was_published() {
+    if on_postgres() {
+        // The command is about a file; a database is put back with the tools of PostgreSQL.
+        return;
+    }
     let mut other = Vault::start();
     other.tenant();
     other.kill();
-    copy(&["data.db"], &other.data(), &other.beside("backup"));
+    other.keep(&["data.db"], "backup");
     let theirs = other.beside("backup");
     for wait in [0, 50, 300] {
         let mut vault = Vault::start();
@@ -459,6 +478,33 @@ fn a_copy_of_another_vault_is_refused_also_before_anything_was_published() {
         vault.up();
         reads(&vault.acting(&tenant), &lead, "ada@example.com");
     }
+}
+
+#[test]
+fn a_database_of_another_vault_in_the_place_of_ones_own_is_refused() {
+    let Stores::Databases(_) = Vault::init().stores() else {
+        // With files it is the command that puts one there, and the test above.
+        return;
+    };
+    let mut vault = Vault::start();
+    let tenant = vault.tenant();
+    let lead = vault.lead(&tenant, "ada@example.com");
+    published(&vault, &tenant);
+    let mut other = Vault::start();
+    other.tenant();
+    vault.kill();
+    other.kill();
+    vault.keep(&["data.db"], "own");
+    other.keep(&["data.db"], "theirs");
+    if let (Stores::Databases(own), Stores::Databases(theirs)) = (vault.stores(), other.stores()) {
+        own.put_in(Store::Data, theirs, "theirs");
+    }
+    let (code, said) = vault.up_with(None).expect_err("it must not start");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("log_behind_checkpoint") || said.contains("slot_behind_log"), "{said}");
+    vault.put_back(&["data.db"], "own");
+    vault.up();
+    reads(&vault.acting(&tenant), &lead, "ada@example.com");
 }
 
 #[test]

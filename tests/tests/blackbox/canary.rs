@@ -8,8 +8,9 @@ mod haystack;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, channel};
 
+use leadvault_test_postgres::{OWNER, psql};
 use leadvault_tests::corpus;
-use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, attestation};
+use leadvault_tests::kit::{Answer, Caller, Stores, Tenant, Vault, attestation, on_postgres};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -109,7 +110,7 @@ impl Watched {
 
     fn haystack(&self) -> Haystack {
         let mut all = Haystack::default();
-        all.read(&self.vault.data());
+        all.read_vault(&self.vault);
         all.add("stderr", &self.vault.stderr());
         all.add("stdout", &self.vault.stdout());
         for error in &self.errors {
@@ -298,8 +299,8 @@ fn a_planted_text_is_found_in_each_place_and_each_form() {
     let texts = ["somebody@else-example.org".to_owned(), EXTRA[0].to_owned()];
     let needles = Needles::new(&texts);
     let log = format!("log/{}/planted", tenant.uuid);
-    let places =
-        ["data.db", "data.db-wal", "keys.db", "slots/planted", "files/planted", log.as_str()];
+    let all = ["slots/planted", "files/planted", log.as_str(), "data.db", "data.db-wal", "keys.db"];
+    let places = if on_postgres() { &all[..3] } else { &all[..] };
     for no in 0..forms::FORMS {
         let planted = [b"..".to_vec(), forms::form(EXTRA[0], no), b"..".to_vec()].concat();
         for place in places {
@@ -326,9 +327,41 @@ fn a_planted_text_is_found_in_each_place_and_each_form() {
     assert_eq!(found_in(&vault, &needles), Vec::<String>::new(), "and nothing where nothing is");
 }
 
+/// The control for databases: what stands in a row of one, in whichever table, is found in its files.
+#[test]
+fn a_text_planted_in_a_database_is_found() {
+    let mut vault = Vault::start();
+    let Stores::Databases(pair) = vault.stores() else { return };
+    let texts = ["somebody@else-example.org".to_owned(), EXTRA[0].to_owned()];
+    let needles = Needles::new(&texts);
+    assert_eq!(found_in(&vault, &needles), Vec::<String>::new());
+    let plant = [
+        (pair.data_url(OWNER), "INSERT INTO cell_counter (name, value) VALUES", "1"),
+        (
+            pair.keys_url(OWNER),
+            "INSERT INTO cell_secret (name, generation, wrapped, created_at) VALUES",
+            "1, '', 1",
+        ),
+    ];
+    for (url, insert, rest) in plant {
+        psql(&url, &format!("{insert} ('{}', {rest})", EXTRA[0]));
+        assert!(!found_in(&vault, &needles).is_empty(), "{insert}");
+        psql(
+            &url,
+            &insert
+                .replace("INSERT INTO", "TRUNCATE")
+                .split(" (")
+                .next()
+                .expect("a table")
+                .to_owned(),
+        );
+    }
+    vault.kill();
+}
+
 fn found_in(vault: &Vault, needles: &Needles) -> Vec<String> {
     let mut all = Haystack::default();
-    all.read(&vault.data());
+    all.read_vault(vault);
     all.find(needles)
 }
 
@@ -343,7 +376,7 @@ fn no_credential_is_printed_or_stored() {
     let secret = |key: &str| key.rsplit('_').next().expect("a secret").to_owned();
     let secrets = [secret(&tenant.key), secret(&reader.text_of("secret"))];
     let mut all = Haystack::default();
-    all.read(&vault.data());
+    all.read_vault(&vault);
     all.add("stderr", &vault.stderr());
     all.add("stdout", &vault.stdout());
     assert_eq!(all.find(&Needles::new(&secrets)), Vec::<String>::new());

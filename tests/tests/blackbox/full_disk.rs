@@ -1,8 +1,9 @@
 //! A store that cannot be written: nothing is released, the server says so, and it recovers by itself.
 
+use leadvault_test_postgres::Store;
 use leadvault_tests::account::Account;
 use leadvault_tests::fault::{Full, refuse_writes};
-use leadvault_tests::kit::{Answer, Caller, Tenant, Vault, until};
+use leadvault_tests::kit::{Answer, Caller, Stores, Tenant, Vault, on_postgres, until};
 use serde_json::json;
 
 /// How often a disk is filled before the server must be out of space: it gives up one ballast a store, and
@@ -62,6 +63,10 @@ fn assert_recovers(vault: &Vault, tenant: &Tenant, lead: &str) {
 
 #[test]
 fn a_full_disk_releases_nothing_and_the_server_recovers_by_itself() {
+    if on_postgres() {
+        // Its disk is not the server's.
+        return;
+    }
     let way = Full::way();
     eprintln!("the disk is full by {way:?}");
     let vault = way.start();
@@ -101,6 +106,10 @@ fn a_full_disk_releases_nothing_and_the_server_recovers_by_itself() {
 
 #[test]
 fn an_erasure_finds_room_on_a_full_disk() {
+    if on_postgres() {
+        // Its disk is not the server's.
+        return;
+    }
     let way = Full::way();
     let Full::Tmpfs(_) = way else {
         eprintln!("skipped: no namespaces here, and a limit on file size leaves no room to find");
@@ -136,6 +145,14 @@ fn a_database_that_refuses_writes_releases_nothing_and_the_server_recovers_by_it
     let mut account = Account::of(&tenant);
     let lead = account.lead(&vault, "ada@example.com");
     read(&vault.acting(&tenant), &lead).expect(200);
+    if let Stores::Databases(pair) = vault.stores() {
+        pair.refuse_writes(Store::Data, true);
+        assert_nothing_is_released(&vault, &tenant, &lead);
+        pair.refuse_writes(Store::Data, false);
+        assert_recovers(&vault, &tenant, &lead);
+        account.assert_kept(&vault, "after a store that refused writes");
+        return;
+    }
     let files = ["data.db", "data.db-wal"].map(|name| vault.data().join(name));
     let refused: Vec<bool> = files.iter().map(|file| refuse_writes(file, true)).collect();
     if refused.contains(&true) && !refused.contains(&false) {

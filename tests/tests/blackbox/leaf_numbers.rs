@@ -1,7 +1,7 @@
 //! A key store that is older than the rows issues no leaf again (protocols.md 1.4): neither rebuilt from a
 //! mirror, nor put back from a copy of the same epoch. A leaf that two things share dies with the first.
 
-use leadvault_tests::kit::{Tenant, Vault, copy_database, instruction, run};
+use leadvault_tests::kit::{Tenant, Vault, instruction, run};
 use serde_json::json;
 
 /// An export that is spoilt afterwards: its leaves are punctured.
@@ -53,9 +53,7 @@ fn a_key_store_rebuilt_from_an_older_mirror_issues_no_leaf_again() {
     let lead = vault.lead(&tenant, "grace@example.com");
     let second = second_instruction(&vault, &tenant);
     vault.kill();
-    for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
-        let _ = std::fs::remove_file(vault.data().join(name));
-    }
+    vault.lose_keys();
     let mirror = vault.beside("mirror").display().to_string();
     let config = vault.config().display().to_string();
     let (code, _, said) = run(&["keys", "restore", "--mirror", &mirror, "--config", &config]);
@@ -69,13 +67,12 @@ fn a_copy_of_the_key_store_of_the_same_epoch_issues_no_leaf_again() {
     let mut vault = Vault::start();
     let tenant = vault.tenant();
     vault.kill();
-    let (keys, copy) = (vault.data().join("keys.db"), vault.beside("keys.copy"));
-    copy_database(&keys, &copy);
+    vault.keep(&["keys.db"], "copy");
     vault.up();
     let lead = vault.lead(&tenant, "grace@example.com");
     let second = second_instruction(&vault, &tenant);
     vault.kill();
-    copy_database(&copy, &keys);
+    vault.put_back(&["keys.db"], "copy");
     vault.up();
     assert_nothing_died(&mut vault, &tenant, &second, &lead);
 }

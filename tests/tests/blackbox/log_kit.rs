@@ -1,23 +1,9 @@
-//! What tests of logs and of copies share: the published log, and parts of a data directory put back.
+//! What tests of logs and of copies share: the published log.
 
 use std::path::Path;
 
-use leadvault_tests::kit::{Tenant, Vault, copy_database, copy_dir, run, until};
+use leadvault_tests::kit::{Tenant, Vault, run, until};
 use serde_json::Value;
-
-/// Copies parts of the data directory of a stopped vault, or puts such copies back.
-pub(crate) fn copy(names: &[&str], from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory");
-    for name in names {
-        let (from, to) = (from.join(name), to.join(name));
-        if from.is_dir() {
-            let _ = std::fs::remove_dir_all(&to);
-            copy_dir(&from, &to);
-        } else {
-            copy_database(&from, &to);
-        }
-    }
-}
 
 /// What `verify log --since` says of a tenant's log and a checkpoint kept from before.
 pub(crate) fn verified(vault: &Vault, tenant: &Tenant, kept: &str) -> (Option<i32>, Value) {

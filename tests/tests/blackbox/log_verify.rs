@@ -8,7 +8,7 @@ use leadvault_tests::kit::{Vault, copy_dir, run};
 use serde_json::json;
 use tlog_tiles::{Tile, TileHashReader, TileReader};
 
-use crate::log_kit::{copy, published, verified};
+use crate::log_kit::{published, verified};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -89,7 +89,7 @@ fn a_log_that_was_rewritten_since_a_kept_checkpoint_is_a_fork_and_a_shorter_one_
     let lead = vault.lead(&tenant, "ada@example.com");
     published(&vault, &tenant);
     vault.kill();
-    copy(&all, &vault.data(), &vault.beside("image"));
+    vault.keep(&all, "image");
     vault.up();
     let read = |vault: &Vault, times: usize| {
         for _ in 0..times {
@@ -101,7 +101,7 @@ fn a_log_that_was_rewritten_since_a_kept_checkpoint_is_a_fork_and_a_shorter_one_
     assert_eq!(verified(&vault, &tenant, &kept).0, Some(0), "the control");
     // The same history told otherwise: first shorter than what was kept, then longer.
     vault.kill();
-    copy(&all, &vault.beside("image"), &vault.data());
+    vault.put_back(&all, "image");
     vault.up();
     read(&vault, 1);
     let (code, verdict) = verified(&vault, &tenant, &kept);
@@ -115,7 +115,7 @@ fn a_log_that_was_rewritten_since_a_kept_checkpoint_is_a_fork_and_a_shorter_one_
     published(&vault, &tenant);
     assert_eq!(verified(&vault, &tenant, &receipt).0, Some(0));
     vault.kill();
-    copy(&all, &vault.beside("image"), &vault.data());
+    vault.put_back(&all, "image");
     let (code, verdict) = verified(&vault, &tenant, &receipt);
     assert_eq!((code, &verdict["failure"]), (Some(1), &json!("rollback")), "{verdict}");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use leadvault_tests::kit::{Tenant, Vault, run};
 use serde_json::json;
 
-use crate::log_kit::{copy, published};
+use crate::log_kit::published;
 
 fn text(path: &Path) -> String {
     path.to_str().expect("utf-8").to_owned()
@@ -56,7 +56,7 @@ fn a_watcher_keeps_the_checkpoint_and_sees_a_log_that_was_put_back() {
     let tenant = vault.tenant();
     published(&vault, &tenant);
     vault.kill();
-    copy(&all, &vault.data(), &vault.beside("image"));
+    vault.keep(&all, "image");
     vault.up();
     let (key, vkey) = keys(&vault, &tenant);
     let state = text(&vault.beside("kept.checkpoint"));
@@ -78,7 +78,7 @@ fn a_watcher_keeps_the_checkpoint_and_sees_a_log_that_was_put_back() {
     vault.kill();
     assert_eq!(watch("http://127.0.0.1:1").0, Some(4), "nobody answers");
     assert_eq!(size(), second);
-    copy(&all, &vault.beside("image"), &vault.data());
+    vault.put_back(&all, "image");
     vault.up();
     let (code, verdict, _) = watch(&vault.url());
     assert_eq!((code, &verdict["failure"]), (Some(1), &json!("rollback")), "{verdict}");

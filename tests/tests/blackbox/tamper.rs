@@ -120,6 +120,7 @@ fn a_log_that_was_cut_or_written_anew_is_named_by_what_was_kept() {
     assert_eq!(vault.ended(), Some(0));
     let copy = vault.beside("copy");
     copy_dir(&vault.data(), &copy);
+    vault.keep(&["data.db", "keys.db"], "stores");
     let old = vault.beside("old");
     copy_dir(&vault.data().join("log").join(&tenant.uuid), &old);
     // One future: three reads, and what a tenant keeps of it.
@@ -150,6 +151,7 @@ fn a_log_that_was_cut_or_written_anew_is_named_by_what_was_kept() {
     // Another future from the same past, longer: fork.
     std::fs::remove_dir_all(vault.data()).expect("removed");
     copy_dir(&copy, &vault.data());
+    vault.put_back(&["data.db", "keys.db"], "stores");
     for key in ["root.key", "operator.key"] {
         use std::os::unix::fs::PermissionsExt as _;
         let narrow = std::fs::Permissions::from_mode(0o600);

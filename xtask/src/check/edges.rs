@@ -44,7 +44,10 @@ const HOUSE: &[(&str, &[&str])] = &[
         ],
     ),
     // The black-box tests see the outside, and what an outsider may link to verify it.
-    ("leadvault-tests", &["leadvault-crypto", "leadvault-ledger", "leadvault-domain"]),
+    (
+        "leadvault-tests",
+        &["leadvault-crypto", "leadvault-ledger", "leadvault-domain", "leadvault-test-postgres"],
+    ),
     ("leadvault-test-postgres", &[]),
     ("xtask", &["leadvault-crypto", "leadvault-ledger", "leadvault-domain"]),
     // The benchmark composes a server beside the product's and compares it with plain SQL. Nothing may

@@ -12,31 +12,34 @@ use leadvault_store::{DataStore, KeyStore, StoreError, TenantScope};
 
 use crate::config::Config;
 use crate::doctor::Report;
+use crate::exit::Stop;
 use crate::log_keys::CURRENT;
+use crate::stores;
 use crate::verify::beside;
 
 /// Looks at everything that the server wrote.
 pub(super) async fn look(config: &Config, report: &mut Report) {
-    let names = ["data.db", "keys.db"];
-    if names.iter().all(|name| !config.data.join(name).exists()) {
-        return report.find("not_started_yet", "databases are made at the first start", None);
-    }
-    for name in names {
-        if !config.data.join(name).exists() {
-            report.find("database_missing", "a database is not there", Some(name.to_owned()));
-        }
-        if !config.data.join(format!("{name}.ballast")).exists() {
-            let says = "no space is kept for a full disk; the server makes it when there is room";
-            report.find("ballast_missing", says, Some(format!("{name}.ballast")));
-        }
-    }
-    let keys = match KeyStore::look(&config.data.join("keys.db")).await {
-        Ok(keys) => sound(report, "keys.db", keys.is_sound().await).then_some(keys),
-        Err(error) => broken(report, "keys.db", error),
+    let [data_name, keys_name] = match config.postgres {
+        None => ["data.db", "keys.db"],
+        Some(_) => ["data store", "key store"],
     };
-    let data = match DataStore::look(&config.data.join("data.db")).await {
-        Ok(data) => sound(report, "data.db", data.is_sound().await).then_some(data),
-        Err(error) => broken(report, "data.db", error),
+    let (data, keys) = match config.postgres {
+        None => match files(config, [data_name, keys_name], report).await {
+            Some(opened) => opened,
+            None => return,
+        },
+        Some(_) => (
+            database(report, data_name, stores::data(config).await),
+            database(report, keys_name, stores::keys(config).await),
+        ),
+    };
+    let keys = match keys {
+        Some(keys) => sound(report, keys_name, keys.is_sound().await).then_some(keys),
+        None => None,
+    };
+    let data = match data {
+        Some(data) => sound(report, data_name, data.is_sound().await).then_some(data),
+        None => None,
     };
     if let Some(keys) = &keys {
         signing_key(config, keys, report).await;
@@ -49,6 +52,53 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
         tenants.iter().filter(|t| t.state != TenantState::Closed).map(|t| t.id).collect();
     slots(config, keys.as_ref(), &tenants, report).await;
     logs(config, data.as_ref(), report).await;
+}
+
+/// The two files, as far as they can be looked at; `None` before the first start.
+async fn files(
+    config: &Config,
+    names: [&str; 2],
+    report: &mut Report,
+) -> Option<(Option<DataStore>, Option<KeyStore>)> {
+    if names.iter().all(|name| !config.data.join(name).exists()) {
+        report.find("not_started_yet", "databases are made at the first start", None);
+        return None;
+    }
+    for name in names {
+        if !config.data.join(name).exists() {
+            report.find("database_missing", "a database is not there", Some(name.to_owned()));
+        }
+        if !config.data.join(format!("{name}.ballast")).exists() {
+            let says = "no space is kept for a full disk; the server makes it when there is room";
+            report.find("ballast_missing", says, Some(format!("{name}.ballast")));
+        }
+    }
+    let [data, keys] = names;
+    let keys = match KeyStore::look(&config.data.join(keys)).await {
+        Ok(store) => Some(store),
+        Err(error) => broken(report, keys, error),
+    };
+    let data = match DataStore::look(&config.data.join(data)).await {
+        Ok(store) => Some(store),
+        Err(error) => broken(report, data, error),
+    };
+    Some((data, keys))
+}
+
+/// A database of PostgreSQL, where it could be opened as the service opens it.
+fn database<T>(report: &mut Report, name: &str, opened: Result<T, Stop>) -> Option<T> {
+    let (code, says) = match opened {
+        Ok(store) => return Some(store),
+        Err(Stop::Refused { .. }) => {
+            ("schema_newer", "a newer version of the program has been here")
+        }
+        Err(Stop::Usage(_)) => {
+            ("database_refused", "URL, role or schema do not fit; `leadvault serve` says which")
+        }
+        Err(_) => ("database_unreachable", "the database does not answer"),
+    };
+    report.find(code, says, Some(name.to_owned()));
+    None
 }
 
 /// The rows that a database gave; where it did not, that is a finding.

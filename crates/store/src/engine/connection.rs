@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Postgres, Sqlite};
 use tokio::sync::MappedMutexGuard;
 
+use crate::engine::postgres::PostgresHeld;
 use crate::error::{Result, StoreError, is_full};
 
 /// What statements run on.
@@ -47,32 +48,21 @@ impl Reader {
 pub(crate) enum Held<'e> {
     /// The only one there is.
     Sqlite(MappedMutexGuard<'e, SqliteConnection>),
-    /// One of the pool, and how its transaction begins.
-    Postgres(PoolConnection<Postgres>, String),
+    /// One of the pool, taken as its transaction begins.
+    Postgres(PostgresHeld),
 }
 
 /// Takes the write lock at once: a transaction that begins by reading could lose it later.
 const BEGIN_IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
 impl Held<'_> {
-    /// To run statements on outside of a transaction.
-    pub(crate) fn connection(&mut self) -> Connection<'_> {
-        match self {
-            Self::Sqlite(connection) => Connection::Sqlite(connection),
-            Self::Postgres(connection, _) => Connection::Postgres(connection),
-        }
-    }
-
     /// Begins a writing transaction. Dropping it without `commit` rolls it back.
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_>> {
         match self {
             Self::Sqlite(connection) => {
                 Ok(Transaction::Sqlite(connection.begin_with(BEGIN_IMMEDIATE).await?))
             }
-            Self::Postgres(connection, begin) => {
-                let begin = sqlx::AssertSqlSafe(begin.clone());
-                Ok(Transaction::Postgres(connection.begin_with(begin).await?))
-            }
+            Self::Postgres(held) => Ok(Transaction::Postgres(held.begin().await?)),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use leadvault_domain::TenantNo;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
 
 use crate::engine::connection::{Connection, Held, Reader};
 use crate::engine::query::query;
@@ -111,21 +111,32 @@ impl PostgresEngine {
 
     /// A reading transaction: each statement of it sees everything committed before it.
     pub(crate) async fn reader(&self, reach: &Reach) -> Result<Reader> {
-        let begin = AssertSqlSafe(begin("BEGIN READ ONLY", reach, false)?);
-        Ok(Reader::Postgres(self.readers.begin_with(begin).await?))
+        self.read(begin("BEGIN READ ONLY", reach, false)?).await
     }
 
     /// A reading transaction: everything in it is read as of its first statement.
     pub(crate) async fn snapshot(&self, reach: &Reach) -> Result<Reader> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let begin = AssertSqlSafe(begin(BEGIN, reach, false)?);
-        Ok(Reader::Postgres(self.readers.begin_with(begin).await?))
+        self.read(begin(BEGIN, reach, false)?).await
+    }
+
+    /// Nothing has happened before `BEGIN` answers: a connection that the server has cut meanwhile is put away,
+    /// and the next one tried. After a restart of the server they are all of that kind.
+    async fn read(&self, begin: String) -> Result<Reader> {
+        let mut left = self.readers.size();
+        loop {
+            match self.readers.begin_with(AssertSqlSafe(begin.clone())).await {
+                Ok(transaction) => return Ok(Reader::Postgres(transaction)),
+                Err(error) if left > 0 && is_cut(&error) => left -= 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// A connection for a writing transaction, which takes the locks of its reach as it begins.
     pub(crate) async fn writer(&self, reach: &Reach) -> Result<Held<'_>> {
         let begin = begin("BEGIN", reach, true)?;
-        Ok(Held::Postgres(self.writers.acquire().await?, begin))
+        Ok(Held::Postgres(PostgresHeld { pool: self.writers.clone(), begin }))
     }
 
     /// Whether the database answers.
@@ -140,6 +151,34 @@ impl PostgresEngine {
         self.readers.close().await;
         self.writers.close().await;
     }
+}
+
+/// A writing transaction to be.
+#[derive(Debug)]
+pub(crate) struct PostgresHeld {
+    pool: PgPool,
+    begin: String,
+}
+
+impl PostgresHeld {
+    /// Takes a connection and begins, with another one where the server has cut it meanwhile.
+    pub(crate) async fn begin(&self) -> Result<sqlx::Transaction<'static, Postgres>> {
+        let mut left = self.pool.size();
+        loop {
+            match self.pool.begin_with(AssertSqlSafe(self.begin.clone())).await {
+                Ok(transaction) => return Ok(transaction),
+                Err(error) if left > 0 && is_cut(&error) => left -= 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether a connection turned out to be dead.
+fn is_cut(error: &sqlx::Error) -> bool {
+    let is_shutdown = |e: &dyn sqlx::error::DatabaseError| e.code().is_some_and(|c| c == "57P01");
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_))
+        || error.as_database_error().is_some_and(is_shutdown)
 }
 
 /// Brings the schema of the database at `url` up, as the owner of its tables.
@@ -226,4 +265,77 @@ fn begin_tenants(text: &mut String, tenants: &[TenantNo], locks: bool) -> std::f
 
 fn lock_text(text: &mut String, key: i64) -> std::fmt::Result {
     write!(text, "; SELECT pg_advisory_xact_lock({key})")
+}
+
+#[cfg(test)]
+mod tests {
+    use leadvault_test_postgres::{APP, Databases, OWNER, psql};
+
+    use super::*;
+    use crate::statement::Sql;
+    use crate::{DataStore, TenantScope};
+
+    const SETTING: Sql = Sql {
+        sqlite: NONE,
+        postgres: "SELECT COALESCE(current_setting('lv.tenants', true), '') || current_user",
+    };
+
+    async fn setting(engine: &PostgresEngine, reach: &Reach) -> String {
+        let mut reader = engine.reader(reach).await.unwrap();
+        query(SETTING).scalar(&mut reader.connection()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_comes_back_to_the_pool_carries_no_tenant() {
+        static NOTHING: Migrator = sqlx::migrate!("../../migrations/postgres/data");
+        let databases = Databases::empty();
+        DataStore::migrate_postgres(&databases.data_url(OWNER)).await.unwrap();
+        databases.make_login();
+        let one = PostgresOptions { readers: 1, writers: 1 };
+        let engine = PostgresEngine::open(&databases.data_url(APP), &NOTHING, one).await.unwrap();
+        let tenant = Reach::from(TenantScope(TenantNo(7)));
+        assert_eq!(setting(&engine, &tenant).await, format!("7{APP}"), "control: it is set");
+        assert_eq!(setting(&engine, &Reach::Cell).await, CELL_ROLE);
+        assert_eq!(setting(&engine, &Reach::Nobody).await, APP, "nothing is left of either");
+        // A transaction that is dropped half-way, and one that met an error.
+        let mut held = engine.writer(&tenant).await.unwrap();
+        drop(held.begin().await.unwrap());
+        let mut transaction = held.begin().await.unwrap();
+        let refused = Sql { sqlite: NONE, postgres: "SELECT 1 / 0" };
+        assert!(query(refused).execute(&mut transaction.connection()).await.is_err());
+        drop(transaction);
+        let mut nobody = engine.writer(&Reach::Nobody).await.unwrap();
+        let mut transaction = nobody.begin().await.unwrap();
+        let left: String = query(SETTING).scalar(&mut transaction.connection()).await.unwrap();
+        assert_eq!(left, APP);
+    }
+
+    #[tokio::test]
+    async fn connections_that_the_server_has_cut_are_replaced() {
+        let databases = Databases::empty();
+        DataStore::migrate_postgres(&databases.data_url(OWNER)).await.unwrap();
+        databases.make_login();
+        let (few, files) = (PostgresOptions { readers: 3, writers: 2 }, std::path::Path::new(""));
+        let data = DataStore::open_postgres(&databases.data_url(APP), files, few).await.unwrap();
+        // Every connection there may be has been used.
+        let held = futures::future::join_all((0..3).map(|_| data.engine().reader(Reach::Nobody)));
+        drop(held.await);
+        data.reserve_tenant_no().await.unwrap();
+        psql(
+            &databases.data_url(OWNER),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'vault'",
+        );
+        assert_eq!(data.list_tenants().await, Ok(Vec::new()));
+        data.reserve_tenant_no().await.unwrap();
+    }
+
+    #[test]
+    fn a_transaction_begins_with_one_message_and_locks_in_order() {
+        let tenants = Reach::Tenants(vec![TenantNo(3), TenantNo(9)]);
+        let reading = begin("BEGIN READ ONLY", &tenants, false).unwrap();
+        assert_eq!(reading, "BEGIN READ ONLY; SELECT set_config('lv.tenants', '3,9', true)");
+        let writing = begin("BEGIN", &tenants, true).unwrap();
+        let (three, nine) = (writing.find(", 3)"), writing.find(", 9)"));
+        assert!(three.is_some() && three < nine, "{writing}");
+    }
 }

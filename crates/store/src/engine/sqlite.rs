@@ -205,7 +205,8 @@ impl SqliteEngine {
         // While the copier is at work the log cannot be cut.
         let _copier = self.copier.lock().await;
         let mut held = self.writer().await?;
-        let connection = &mut held.connection();
+        let Held::Sqlite(writer) = &mut held else { return Ok(false) };
+        let connection = &mut Connection::Sqlite(writer);
         query(RECLAIM).execute(connection).await?;
         let (busy, _) = log_state(connection, CHECKPOINT).await?;
         drop(held);
@@ -362,6 +363,11 @@ mod tests {
         engine
     }
 
+    fn of<'h>(held: &'h mut Held<'_>) -> Connection<'h> {
+        let Held::Sqlite(connection) = held else { panic!("a file") };
+        Connection::Sqlite(connection)
+    }
+
     /// Runs a statement that is no constant.
     async fn run(connection: Connection<'_>, sql: &str) -> Result<Vec<SqliteRow>> {
         let Connection::Sqlite(connection) = connection else { panic!("a file") };
@@ -387,7 +393,7 @@ mod tests {
             ("journal_size_limit", JOURNAL_BYTES_MAX),
         ];
         for (name, value) in expected {
-            assert_eq!(pragma(held.connection(), name).await, value, "{name}");
+            assert_eq!(pragma(of(&mut held), name).await, value, "{name}");
         }
     }
 
@@ -406,7 +412,7 @@ mod tests {
         let mut held = sqlite(&data).writer().await.unwrap();
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
                      execution_time) VALUES (9999, 'later', 1, x'00', 0)";
-        run(held.connection(), newer).await.unwrap();
+        run(of(&mut held), newer).await.unwrap();
         drop(held);
         let path = dir.path().join("data.db");
         let refused = DataStore::open(&path, SMALL).await.unwrap_err();
@@ -421,7 +427,7 @@ mod tests {
             "DELETE FROM _sqlx_migrations WHERE version = 9999",
             "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 2",
         ] {
-            run(held.connection(), sql).await.unwrap();
+            run(of(&mut held), sql).await.unwrap();
         }
         drop(held);
         let refused = DataStore::open(&path, SMALL).await.unwrap_err();

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use aho_corasick::AhoCorasick;
+use leadvault_test_postgres::Store;
+use leadvault_tests::kit::{Stores, Vault};
 
 use super::forms::{FORMS, TEXT_BYTES_MIN, form};
 
@@ -50,6 +52,17 @@ impl Haystack {
                 assert!(bytes.iter().all(|b| *b == first), "the ballast holds something");
             } else {
                 self.0.push((path.display().to_string(), bytes));
+            }
+        }
+    }
+
+    /// Everything that a vault keeps: its data directory, and the files of its databases where it has some, as
+    /// they lie on the disk.
+    pub(super) fn read_vault(&mut self, vault: &Vault) {
+        self.read(&vault.data());
+        if let Stores::Databases(pair) = vault.stores() {
+            for store in [Store::Data, Store::Keys] {
+                self.read(&pair.files(store));
             }
         }
     }
