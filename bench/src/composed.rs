@@ -89,6 +89,7 @@ async fn parts(dir: &Path) -> anyhow::Result<CellParts> {
         files_dir: dir.join("files"),
         operator_key_hash: operator_key_hash(&operator_key),
         durability: vec!["accept-total-loss".to_owned()],
+        node: None,
         open_jobs_per_tenant: 16,
         clock,
         entropy,

@@ -14,4 +14,4 @@ pub use files::{copy_database, copy_dir, files};
 pub use program::{binary, run, until};
 pub use stores::{Stores, on_postgres};
 pub use tenant::{Tenant, attestation, instruction};
-pub use vault::Vault;
+pub use vault::{Node, Vault};

@@ -52,7 +52,7 @@ impl Inner {
     /// Issues no leaf below the number that stands with a tree again, for each of `trees`. One read where that holds already.
     pub(crate) async fn raise_past(
         &self,
-        trees: impl Iterator<Item = (DatasetNo, u32, u64)>,
+        trees: Vec<(DatasetNo, u32, u64)>,
     ) -> Result<(), KeyError> {
         let known = self.services.blobs.list_leaves(self.tenant).await?;
         for (dataset, tree, end) in trees {
@@ -76,6 +76,6 @@ impl Inner {
         let trees = ring.book.datasets.iter().flat_map(|(dataset, keys)| {
             keys.trees.iter().map(|(id, tree)| (*dataset, *id, tree.end_of_last_gap()))
         });
-        self.raise_past(trees).await
+        self.raise_past(trees.collect()).await
     }
 }

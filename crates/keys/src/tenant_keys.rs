@@ -184,7 +184,8 @@ impl TenantKeys {
         &self,
         largest: impl Iterator<Item = (DatasetNo, u32, u32)>,
     ) -> Result<(), KeyError> {
-        self.inner.raise_past(largest.map(|(no, tree, leaf)| (no, tree, u64::from(leaf) + 1))).await
+        let ends = largest.map(|(no, tree, leaf)| (no, tree, u64::from(leaf) + 1)).collect();
+        self.inner.raise_past(ends).await
     }
 
     /// Looks whether another node moved the head, takes over its snapshot, and confirms it. To be called

@@ -33,6 +33,17 @@ impl DataLock {
         }
     }
 
+    /// Has the start of a server alone among the nodes of a cell: what a start puts in order, it puts in order while no
+    /// other does, and while no tenant is half born.
+    ///
+    /// # Errors
+    /// 4 when it cannot be had.
+    pub(crate) fn starting(data: &Path) -> Result<Self, Stop> {
+        let slots = open(&data.join("slots"))?;
+        slots.lock().map_err(failed)?;
+        Ok(Self(slots))
+    }
+
     /// Has the directory alone.
     ///
     /// # Errors

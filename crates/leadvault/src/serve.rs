@@ -57,7 +57,9 @@ async fn serve(config: &Config) -> Done {
         config.tls.as_ref().map(|tls| tls_config(&tls.cert_file, &tls.key_file)).transpose()?;
     let _lock = DataLock::serving(&config.data, config.postgres.is_some())?;
     let parts = parts(config).await?;
+    let starting = DataLock::starting(&config.data)?;
     let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
+    drop(starting);
     let settings = ApiSettings {
         concurrent_requests: config.limits.concurrent_requests,
         body_bytes_max: config.limits.body_bytes_max,
@@ -150,9 +152,13 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     let slot: Arc<dyn Slot> = Arc::new(slots(config, &fail_point)?);
     let data = Arc::new(stores::data(config).await?.with_fail_points(Arc::clone(&fail_point)));
     let key_store = Arc::new(stores::keys(config).await?);
-    let services = services(config, &clock, &entropy, &root, &slot, &key_store)?
-        .with_control(Arc::clone(&data) as _)
-        .with_fail_points(Arc::clone(&fail_point));
+    let node = node(config, entropy.as_ref())?;
+    let mut services = services(config, &clock, &entropy, &root, &slot, &key_store)?;
+    if let Some(node) = node {
+        services = services.with_node(node);
+    }
+    let services =
+        services.with_control(Arc::clone(&data) as _).with_fail_points(Arc::clone(&fail_point));
     let log_keys = log_keys::open(config, root.as_ref(), &key_store, clock.now()).await?;
     let operator_key = secret_file::read("keys.operator_key_file", &config.keys.operator_key_file)?;
     if !Credential::is_operator_key(operator_key.expose()) {
@@ -174,11 +180,22 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
         files_dir: config.data.join("files"),
         operator_key_hash: operator_key_hash(operator_key.expose()),
         durability: config.durability.choices.clone(),
+        node,
         open_jobs_per_tenant: config.limits.open_jobs_per_tenant,
         clock,
         entropy,
         fail_point,
     })
+}
+
+/// Who this process is among the nodes of a cell whose stores are made for several: random, made at its start.
+fn node(config: &Config, entropy: &dyn Entropy) -> Result<Option<[u8; 16]>, Stop> {
+    if config.postgres.is_none() {
+        return Ok(None);
+    }
+    let mut node = [0; 16];
+    entropy.fill(&mut node).context("randomness").map_err(Stop::Again)?;
+    Ok(Some(node))
 }
 
 fn services(

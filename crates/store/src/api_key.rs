@@ -6,6 +6,7 @@ use leadvault_domain::{
 };
 
 use crate::cells::Cells;
+use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
 use crate::engine::{Connection, Row, query};
 use crate::error::Result;
@@ -18,6 +19,12 @@ statements! {
     FIND = "SELECT uuid, secret_hash, role, principal, employer, recipient, country, \
             default_instruction, default_purpose, datasets, created_at, expires_at, revoked_at, \
             meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = $1 AND uuid = $2";
+    /// With the control row: who shows a key hears at once whether this node knows the present state.
+    FIND_SHOWN = "SELECT k.uuid, k.secret_hash, k.role, k.principal, k.employer, k.recipient, \
+            k.country, k.default_instruction, k.default_purpose, k.datasets, k.created_at, \
+            k.expires_at, k.revoked_at, k.meta_leaf, k.meta_revision, k.meta, c.state_gen, c.dir_gen, \
+            c.key_epoch, c.state FROM api_key k JOIN tenant_control c ON c.tenant_no = k.tenant_no \
+            WHERE k.tenant_no = $1 AND k.uuid = $2";
     LIST = "SELECT uuid, secret_hash, role, principal, employer, recipient, country, \
             default_instruction, default_purpose, datasets, created_at, expires_at, revoked_at, \
             meta_leaf, meta_revision, meta FROM api_key WHERE tenant_no = $1 ORDER BY uuid";
@@ -141,6 +148,20 @@ impl DataStore {
     ) -> Result<Option<ApiKeyRow>> {
         let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
         self.engine().find(scope, question, decode).await
+    }
+
+    /// A key, revoked or not, and the control row of its tenant, in one round trip.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn find_shown_key(
+        &self,
+        scope: TenantScope,
+        id: ApiKeyId,
+    ) -> Result<Option<(ApiKeyRow, ControlRow)>> {
+        let question = query(FIND_SHOWN).bind(scope.no()).bind(id.bytes().to_vec());
+        let both = |row: &Row| Ok((decode(row)?, control::decode(row)?));
+        self.engine().find(scope, question, both).await
     }
 
     /// All keys of the tenant, in the order in which they were made.

@@ -18,6 +18,8 @@ use crate::write::Outcome;
 
 statements! {
     FIND = "SELECT state_gen, dir_gen, key_epoch, state FROM tenant_control WHERE tenant_no = $1";
+    LIST = "SELECT tenant_no, state_gen, dir_gen, key_epoch, state FROM tenant_control \
+            ORDER BY tenant_no";
     INSERT = "INSERT INTO tenant_control (tenant_no, state_gen, dir_gen, key_epoch, state) \
               VALUES ($1, $2, $3, $4, $5)";
     UPDATE_STATE = "UPDATE tenant_control SET state = $2, state_gen = state_gen + 1 \
@@ -162,6 +164,18 @@ impl DataStore {
     pub async fn find_control(&self, scope: TenantScope) -> Result<Option<ControlRow>> {
         let mut reader = self.engine().reader(scope).await?;
         find(&mut reader.connection(), scope.0).await
+    }
+
+    /// The control rows of all tenants of the cell, and the operator's: what a node compares with what it knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_controls(&self) -> Result<Vec<(TenantNo, ControlRow)>> {
+        let mut all = self.list_tenant_numbers().await?;
+        all.insert(0, TenantScope::OPERATOR.0);
+        let numbered =
+            |row: &Row| Ok((TenantNo(Cells::new(TABLE, row).number("tenant_no")?), decode(row)?));
+        self.engine().list(Reach::Tenants(all), query(LIST), numbered).await
     }
 
     /// Takes the next tenant number. It is never given out again, used or not.

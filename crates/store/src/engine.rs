@@ -56,7 +56,7 @@ impl Engine {
         &self,
         reach: impl Into<Reach>,
         question: Query,
-        decode: impl Fn(&Row) -> Result<T>,
+        decode: fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {
         let mut reader = self.reader(reach).await?;
         let row = question.fetch_optional(&mut reader.connection()).await?;
@@ -68,7 +68,7 @@ impl Engine {
         &self,
         reach: impl Into<Reach>,
         question: Query,
-        decode: impl Fn(&Row) -> Result<T>,
+        decode: fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
         let mut reader = self.reader(reach).await?;
         let rows = question.fetch_all(&mut reader.connection()).await?;

@@ -7,7 +7,7 @@ use leadvault_domain::{DatasetNo, LeadId, LeafAddress, OperationId, TenantNo, Ti
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::{Connection, Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
@@ -26,6 +26,9 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = $1 AND lead = $2");
     LIST_OPEN = concat!("SELECT ", columns!(), " FROM erase_request WHERE tenant_no = $1 \
                         AND state <> 'completed' ORDER BY requested_index LIMIT $2");
+    /// Tenants with an erasure that was requested before an instant and is not over.
+    LIST_WAITING = "SELECT DISTINCT tenant_no FROM erase_request WHERE state <> 'completed' \
+                    AND requested_at < $1 ORDER BY tenant_no";
     LIST_REQUESTED = "SELECT requested_index, lead FROM erase_request WHERE tenant_no = $1 \
                       AND requested_index >= $2 AND requested_index < $3 ORDER BY requested_index";
     INSERT = "INSERT INTO erase_request (tenant_no, lead, dataset_no, tree, leaf, reference, \
@@ -179,6 +182,18 @@ impl DeleteErases {
 }
 
 impl DataStore {
+    /// Tenants with an erasure that was requested before an instant and is not over: the node that took it may be
+    /// gone.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_waiting_erases(&self, before: Timestamp) -> Result<Vec<TenantNo>> {
+        let all = self.list_tenant_numbers().await?;
+        let number = |row: &Row| Cells::new("erase_request", row).number("tenant_no").map(TenantNo);
+        let question = query(LIST_WAITING).bind(before.micros());
+        self.engine().list(Reach::Tenants(all), question, number).await
+    }
+
     /// The erasure of a lead, if one was requested.
     ///
     /// # Errors

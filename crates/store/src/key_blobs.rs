@@ -13,6 +13,7 @@ use leadvault_keys::{
     KeyBlobs, NodeEpochRow, PageRow, TenantRows, Unreferenced,
 };
 
+use crate::engine::query::Value;
 use crate::engine::{Query, Reach, Row, query};
 use crate::error::{Result, StoreError};
 use crate::key_rows::{
@@ -21,7 +22,7 @@ use crate::key_rows::{
     insert_page, raise_leaves, tenant_bytes,
 };
 use crate::key_store::KeyStore;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 
 statements! {
     LIST_HEADS = "SELECT tenant, epoch, directory, forgotten_epoch, slot FROM key_head \
@@ -40,6 +41,8 @@ statements! {
     /// The decision.
     DECIDE = "UPDATE key_head SET epoch = $4, directory = $5 \
               WHERE tenant = $1 AND epoch = $2 AND directory = $3";
+    /// Heard by every node once the decision is committed.
+    TELL = NONE, postgres: "SELECT pg_notify('lv_head', $1)";
     NAME_PAGE = "UPDATE key_page SET named_epoch = $3 WHERE tenant = $1 AND page = $2 \
                  AND named_epoch IS NULL";
     RAISE_FORGOTTEN = "UPDATE key_head SET forgotten_epoch = \
@@ -60,10 +63,19 @@ statements! {
                    ON CONFLICT (tenant, node) DO UPDATE SET epoch = \
                    CASE WHEN node_epoch.epoch < excluded.epoch THEN excluded.epoch ELSE node_epoch.epoch END, \
                    seen_at = excluded.seen_at";
+    /// Of many tenants at once; nobody waits for the disk, for a node that dies has dropped its keys.
+    SAY_SOON = NONE, postgres: "SET LOCAL synchronous_commit = off";
+    UPSERT_NODES = NONE, postgres: "INSERT INTO node_epoch (tenant, node, epoch, seen_at) \
+                   SELECT r.tenant, $1, r.epoch, $2 FROM unnest($3::bytea[], $4::bigint[]) \
+                   AS r (tenant, epoch) ORDER BY r.tenant ON CONFLICT (tenant, node) DO UPDATE SET epoch = \
+                   CASE WHEN node_epoch.epoch < excluded.epoch THEN excluded.epoch ELSE node_epoch.epoch END, \
+                   seen_at = excluded.seen_at";
     DELETE_NODE = "DELETE FROM node_epoch WHERE tenant = $1 AND node = $2";
     DESTROY_KEKS = "UPDATE key_kek SET state = 'destroyed' WHERE tenant = $1";
 }
 
+/// Tenants of one statement that says epochs.
+const EPOCHS_AT_ONCE: usize = 1_000;
 /// One past the last leaf of a tree.
 const LEAVES: u64 = 1 << 32;
 
@@ -133,6 +145,46 @@ impl KeyStore {
         Ok(self.engine().list(reach, question, decode).await?)
     }
 
+    async fn say_epochs_once(
+        &self,
+        node: [u8; 16],
+        epochs: &[(TenantId, u32)],
+        at: Timestamp,
+    ) -> Result<()> {
+        let (tenants, epochs): (Vec<TenantId>, Vec<i64>) =
+            epochs.iter().map(|(tenant, epoch)| (*tenant, i64::from(*epoch))).unzip();
+        let ids = tenants.iter().map(|tenant| Some(tenant_bytes(*tenant))).collect();
+        let upsert = query(UPSERT_NODES)
+            .bind(node.to_vec())
+            .bind(at.micros())
+            .bind(Value::BytesColumn(ids))
+            .bind(epochs);
+        let mut held = self.engine().writer(Reach::Keys(tenants)).await?;
+        let mut transaction = held.begin().await?;
+        let connection = &mut transaction.connection();
+        query(SAY_SOON).execute(connection).await?;
+        upsert.execute(connection).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Says for a node that it holds no older keys of these tenants than those of an epoch, where the cell has
+    /// several nodes (PostgreSQL).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn say_epochs(
+        &self,
+        node: [u8; 16],
+        epochs: &[(TenantId, u32)],
+        at: Timestamp,
+    ) -> Result<()> {
+        for portion in epochs.chunks(EPOCHS_AT_ONCE) {
+            self.say_epochs_once(node, portion, at).await?;
+        }
+        Ok(())
+    }
+
     async fn insert_tenant_once(&self, first: &FirstRows) -> Result<()> {
         let mut held = self.engine().writer(first.head.tenant).await?;
         let mut transaction = held.begin().await?;
@@ -189,6 +241,10 @@ impl KeyStore {
         }
         if let Some(kek) = &decision.kek {
             insert_kek(&mut transaction.connection(), kek).await?;
+        }
+        if TELL.is_for(&transaction.connection()) {
+            let told = query(TELL).bind(tenant.uuid().to_string());
+            told.execute(&mut transaction.connection()).await?;
         }
         transaction.commit().await?;
         Ok(Decided::Won)

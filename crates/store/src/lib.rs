@@ -33,6 +33,7 @@ mod exit_permit;
 mod export;
 mod export_extent;
 mod export_part;
+mod head_watch;
 mod import;
 mod import_failure;
 mod import_slice;
@@ -88,6 +89,7 @@ pub use export_part::{
     CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,
     RowsSeen, SpoilExportParts,
 };
+pub use head_watch::HeadWatch;
 pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,
 };
@@ -103,7 +105,7 @@ pub use lead_change::{
     DeleteLead, DeleteLeadRange, RANGE_STEP_ROWS, TombstoneLead, UpdateLabels, UpdateLead,
 };
 pub use lead_find::PAGE_ROWS_MAX;
-pub use log_files::{CHECKPOINT, LogFiles, VKEY};
+pub use log_files::{CHECKPOINT, LogFiles, LogLock, VKEY};
 pub use log_head::LogHeadRow;
 pub use log_tree::{LogTreeRow, UpsertLogTree};
 pub use log_upkeep::{LogUpkeepRow, UpsertLogUpkeep};

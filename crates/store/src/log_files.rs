@@ -28,6 +28,10 @@ const PARTIALS_KEPT: usize = 2;
 /// Directory of the operator's log.
 const OPERATOR: &str = "operator";
 
+/// The right to publish a log, until it is dropped.
+#[derive(Debug)]
+pub struct LogLock(#[expect(dead_code, reason = "held, not read")] fs::File);
+
 /// The directory of all logs.
 #[derive(Debug, Clone)]
 pub struct LogFiles {
@@ -87,6 +91,23 @@ impl LogFiles {
         .await?
         .map_err(|_| StoreError::Unwritable)?;
         if differs { Err(StoreError::FileDiffers) } else { Ok(()) }
+    }
+
+    /// Keeps every other node from publishing this log, until the lock is dropped. The lock is `flock` on the log's
+    /// directory: it needs no file of its own and goes with the process.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn lock(&self, log: Option<TenantId>) -> Result<LogLock> {
+        let dir = self.dir(log);
+        blocking(move || {
+            fs::create_dir_all(&dir)?;
+            let dir = fs::File::open(dir)?;
+            dir.lock()?;
+            Ok(LogLock(dir))
+        })
+        .await?
+        .map_err(|_: io::Error| StoreError::Unwritable)
     }
 
     /// Removes the partial files that the present checkpoint does not need. For a log that nobody reads any

@@ -4,7 +4,7 @@ use leadvault_domain::TenantNo;
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::{Connection, Reach, Row, query};
 use crate::error::Result;
 use crate::scope::TenantScope;
 use crate::statement::statements;
@@ -12,6 +12,11 @@ use crate::write::{Conflict, Outcome};
 
 statements! {
     FIND = "SELECT built, frontier, checkpoint FROM log_tree WHERE tenant_no = $1";
+    /// Logs with entries that lie in no file yet.
+    LIST_BEHIND = "SELECT c.tenant_no FROM tenant_control c LEFT JOIN log_tree t \
+                   ON t.tenant_no = c.tenant_no WHERE (SELECT p.first_index + p.n FROM log_chunk p \
+                   WHERE p.tenant_no = c.tenant_no ORDER BY p.first_index DESC LIMIT 1) \
+                   > COALESCE(t.built, 0) ORDER BY c.tenant_no";
     UPSERT = "INSERT INTO log_tree (tenant_no, built, frontier, checkpoint) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (tenant_no) DO UPDATE SET built = excluded.built, \
               frontier = excluded.frontier, checkpoint = excluded.checkpoint \
@@ -68,5 +73,16 @@ impl DataStore {
             })
         };
         self.engine().find(log, query(FIND).bind(log.no()), decode).await
+    }
+
+    /// Logs with entries that lie in no file yet, whichever node committed them.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_logs_behind(&self) -> Result<Vec<TenantNo>> {
+        let mut all = self.list_tenant_numbers().await?;
+        all.insert(0, TenantScope::OPERATOR.0);
+        let number = |row: &Row| Cells::new("log_tree", row).number("tenant_no").map(TenantNo);
+        self.engine().list(Reach::Tenants(all), query(LIST_BEHIND), number).await
     }
 }

@@ -39,7 +39,8 @@ statements! {
     CLAIM = concat!("UPDATE operation SET lease_node = $3, lease_until = $5, attempts = attempts + 1 \
             WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' AND run_at <= $4 \
             AND (lease_until <= $4 OR lease_node = $3) RETURNING ", columns!());
-    PROGRESS = "UPDATE operation SET done = $4, total = $5, lease_until = $6, \
+    PROGRESS = "UPDATE operation SET done = $4, total = $5, \
+                lease_until = COALESCE($6, lease_until), \
                 payload_leaf = COALESCE($7, payload_leaf), \
                 payload_revision = COALESCE($8, payload_revision), payload = COALESCE($9, payload) \
                 WHERE tenant_no = $1 AND uuid = $2 AND state = 'running' \
@@ -184,8 +185,8 @@ pub struct UpdateProgress {
     pub done: u64,
     /// Units in all, where known.
     pub total: Option<u64>,
-    /// Until when it is taken now.
-    pub until: Timestamp,
+    /// Until when it is taken now; `None` leaves that.
+    pub until: Option<Timestamp>,
     /// How far it got; `None` leaves that.
     pub payload: Option<Sealed>,
 }
@@ -203,7 +204,7 @@ impl UpdateProgress {
             .bind(self.node.map(|n| n.to_vec()))
             .bind(stored(self.done)?)
             .bind(self.total.map(stored).transpose()?)
-            .bind(self.until.micros())
+            .bind(self.until.map(Timestamp::micros))
             .bind(payload.map(|p| i64::from(p.leaf)))
             .bind(payload.map(|p| i64::from(p.revision)))
             .bind(payload.map(|p| p.blob.clone()))

@@ -273,9 +273,17 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>> {
-        let number = |row: &Row| Cells::new("tenant", row).number("tenant_no").map(TenantNo);
-        let all = self.engine().list(Reach::Cell, query(LIST_NUMBERS), number).await?;
+        let all = self.list_tenant_numbers().await?;
         self.engine().list(Reach::Tenants(all), query(LIST), decode).await
+    }
+
+    /// The number of every tenant of the cell, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn list_tenant_numbers(&self) -> Result<Vec<TenantNo>> {
+        let number = |row: &Row| Cells::new("tenant", row).number("tenant_no").map(TenantNo);
+        self.engine().list(Reach::Cell, query(LIST_NUMBERS), number).await
     }
 }
 

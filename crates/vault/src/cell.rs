@@ -11,7 +11,7 @@ use std::sync::{Arc, RwLock};
 use leadvault_domain::{Clock, Country, Entropy, Region, TenantId, TenantNo, TenantState};
 use leadvault_keys::{KeyServices, RootKey, Slot, TenantKeys};
 use leadvault_ledger::{AppendChunks, DirSource, Journal, LogKeys, OPERATOR_LOG};
-use leadvault_store::{DataStore, KeyStore, LogFiles, Outcome, Write};
+use leadvault_store::{DataStore, KeyStore, LogFiles, NodeId, Outcome, Write};
 
 use crate::control;
 use crate::credential::{Credential, ShownKey, is_operator};
@@ -51,6 +51,8 @@ pub struct CellParts {
     pub operator_key_hash: [u8; 32],
     /// What the operator chose at `init`.
     pub durability: Vec<String>,
+    /// This node among several on one database; `None` where it has the stores alone.
+    pub node: Option<NodeId>,
     /// Jobs a tenant may have open at once.
     pub open_jobs_per_tenant: u32,
     /// The clock.
@@ -219,6 +221,12 @@ impl Cell {
         rooms.insert(room.no, room);
     }
 
+    /// Adds a room, unless somebody was first.
+    pub(crate) fn put_room_if_new(&self, room: Arc<Room>) {
+        let mut rooms = self.rooms.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        rooms.entry(room.no).or_insert(room);
+    }
+
     /// Reads a tenant's control state again.
     ///
     /// # Errors
@@ -248,6 +256,7 @@ impl Cell {
     /// of a region nobody knows; [`Fault::WrongRegion`] for a key of another region, with its endpoint.
     pub async fn authenticate(&self, bearer: &str) -> Result<Credential, Fault> {
         if is_operator(bearer, &self.parts.operator_key_hash) {
+            self.catch_up_all().await?;
             return Ok(Credential::Operator);
         }
         let shown = ShownKey::parse(bearer).ok_or(Fault::Unauthenticated)?;

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leadvault_domain::{OperationId, TenantNo, Timestamp};
-use leadvault_store::{TenantScope, UpdateProgress};
+use leadvault_domain::{OperationId, TenantNo};
+use leadvault_store::{ClaimOperation, NodeId, OperationRow, Outcome, TenantScope, UpdateProgress};
 
 use crate::cell::Cell;
 use crate::error::Refusal;
@@ -14,6 +14,10 @@ use crate::{export, import, shred};
 
 /// Pause before a job that did not get through is tried again; it doubles each time.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// For how long a node has an operation without saying so again.
+const LEASE_SECONDS: i64 = 6;
+/// How often it says so.
+const LEASE_RENEWED: Duration = Duration::from_secs(2);
 /// The longest pause: what it waits for, a disk or a suspended key, comes back by a person's hand.
 const PAUSE_LAST: Duration = Duration::from_secs(60);
 
@@ -29,6 +33,67 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// An operation that this node works on: the lease is renewed until it is dropped. A cell with one node needs none.
+pub(crate) struct Lease(Option<tokio::task::JoinHandle<()>>);
+
+impl Lease {
+    /// Takes an operation; `None` where another node has it, or it is over.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn take(
+        cell: &Arc<Cell>,
+        no: TenantNo,
+        operation: OperationId,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(node) = cell.parts().node else { return Ok(Some(Self(None))) };
+        if !claim(cell, no, operation, node).await? {
+            return Ok(None);
+        }
+        let cell = Arc::clone(cell);
+        let renewing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LEASE_RENEWED).await;
+                if let Err(refusal) = claim(&cell, no, operation, node).await {
+                    tracing::warn!(%operation, fault = %refusal.fault, "a lease was not renewed");
+                }
+            }
+        });
+        Ok(Some(Self(Some(renewing))))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(renewing) = &self.0 {
+            renewing.abort();
+        }
+    }
+}
+
+async fn claim(cell: &Cell, no: TenantNo, id: OperationId, node: NodeId) -> Result<bool, Refusal> {
+    let now = cell.clock().now();
+    let until = now.plus_seconds(LEASE_SECONDS);
+    let claimed =
+        cell.data().apply(TenantScope(no), ClaimOperation { id, node, now, until }).await?;
+    Ok(matches!(claimed, Outcome::Claimed(Some(_))))
+}
+
+/// Takes up an operation that nobody works on: its node died, or never came to it.
+///
+/// # Errors
+/// What keys and store say.
+pub(crate) async fn take_up(
+    cell: &Arc<Cell>,
+    room: &Arc<Room>,
+    row: &OperationRow,
+) -> Result<(), Refusal> {
+    shred::take_up(cell, room, row).await?;
+    import::undo::take_up(cell, room, row);
+    export::take_up(cell, room, row);
+    Ok(())
+}
+
 /// Runs an idempotent job behind its call until it gets through. It ends without when its operation is over:
 /// the tenant was shredded meanwhile.
 pub(crate) fn drive<F, Fut>(cell: &Arc<Cell>, no: TenantNo, operation: OperationId, attempt: F)
@@ -38,12 +103,22 @@ where
 {
     let cell = Arc::clone(cell);
     tokio::spawn(async move {
+        let lease = match Lease::take(&cell, no, operation).await {
+            Ok(Some(lease)) => lease,
+            // Another node's, or nobody's: whoever looks for what is due finds it.
+            Ok(None) => return,
+            Err(refusal) => {
+                tracing::warn!(%operation, fault = %refusal.fault, "a job was not taken");
+                return;
+            }
+        };
         let mut pause = PAUSE_FIRST;
         while let Err(refusal) = attempt_once(&cell, no, operation, &attempt).await {
             tracing::warn!(%operation, fault = %refusal.fault, "a job is tried again");
             tokio::time::sleep(pause).await;
             pause = PAUSE_LAST.min(pause * 2);
         }
+        drop(lease);
     });
 }
 
@@ -77,9 +152,8 @@ pub(crate) async fn report(
     done: u64,
 ) -> Result<(), Refusal> {
     let total = cell.data().find_operation(scope, operation).await?.and_then(|row| row.total);
-    // No lease: the node that began the job works on it.
-    let until = Timestamp::from_micros(0);
-    let step = UpdateProgress { id: operation, node: None, done, total, until, payload: None };
+    let (id, node, until) = (operation, None, None);
+    let step = UpdateProgress { id, node, done, total, until, payload: None };
     cell.data().apply(scope, step).await?;
     Ok(())
 }

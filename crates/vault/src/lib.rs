@@ -15,6 +15,7 @@ pub mod instructions;
 pub mod leads;
 pub mod log;
 pub mod log_key;
+mod nodes;
 pub mod notices;
 pub mod operations;
 pub mod recover;

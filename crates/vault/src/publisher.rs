@@ -9,7 +9,10 @@ use std::time::Duration;
 use leadvault_domain::TenantNo;
 use leadvault_ledger::publish::Tail;
 use leadvault_ledger::tree::Frontier;
-use leadvault_store::{LogHeadRow, LogTreeRow, TenantScope, UpsertLogTree, VKEY};
+use leadvault_ledger::{Checkpoint, LogSource as _, Vkey};
+use leadvault_store::{
+    CHECKPOINT, LogHeadRow, LogLock, LogTreeRow, TenantScope, UpsertLogTree, VKEY,
+};
 use tokio::sync::{Mutex, watch};
 
 use crate::cell::Cell;
@@ -113,6 +116,10 @@ async fn publish_unless(cell: &Cell, log: TenantNo, covered: Option<u64>) -> Res
     if covered.is_some_and(|index| publisher.has(log, index)) {
         return Ok(());
     }
+    let _lock = match cell.parts().node {
+        None => None,
+        Some(_) => Some(join(cell, log, &mut tail).await?),
+    };
     let outcome = advance(cell, log, &mut tail).await;
     let size = tail.frontier().size();
     if matches!(outcome, Ok(true)) {
@@ -121,6 +128,29 @@ async fn publish_unless(cell: &Cell, log: TenantNo, covered: Option<u64>) -> Res
         });
     }
     outcome.map(|_| ())
+}
+
+/// Keeps the other nodes from publishing a log, and goes on from where they are.
+async fn join(cell: &Cell, log: TenantNo, tail: &mut Tail) -> Result<LogLock, Refusal> {
+    let lock = cell.parts().log_files.lock(cell.log_owner(log)?).await?;
+    let Some(note) = cell.log_dir(log)?.read(CHECKPOINT).map_err(|_| Fault::NotReady)? else {
+        return Ok(lock);
+    };
+    let origin = cell.origin(log)?;
+    let keys = cell.parts().log_keys.vkey_file(&origin, cell.clock().now());
+    let keys = Vkey::parse_all(&keys).map_err(|_| Fault::Internal("vkey"))?;
+    let published = Checkpoint::open(&note, &keys).map_err(|_| Fault::Internal("checkpoint"))?;
+    if published.size > tail.frontier().size() {
+        *tail = tail_of_files(cell, log, published.size).await?;
+        if tail.frontier().root() != published.root {
+            return Err(Fault::Internal("tiles").into());
+        }
+        let publisher = cell.publisher();
+        publisher.sizes.send_modify(|sizes| {
+            sizes.insert(log, published.size);
+        });
+    }
+    Ok(lock)
 }
 
 /// Writes what is missing, a checkpoint for each portion; `true` if there was anything.

@@ -15,6 +15,7 @@ use crate::control;
 use crate::error::{Fault, Refusal};
 use crate::leads::erase;
 use crate::leaf_numbers;
+use crate::nodes;
 use crate::publisher;
 use crate::restore::{self, Restored};
 use crate::room::Room;
@@ -139,6 +140,12 @@ async fn start_from(
     }
     crate::jobs::resume(&cell).await?;
     tokio::spawn(upkeep::run(Arc::clone(&cell)));
+    if let Some(node) = cell.parts().node {
+        tokio::spawn(nodes::run(Arc::clone(&cell), node));
+        if let Some(watch) = cell.parts().key_store.watch_heads().await? {
+            tokio::spawn(nodes::follow(Arc::clone(&cell), watch));
+        }
+    }
     Ok((cell, restored))
 }
 
@@ -148,6 +155,11 @@ async fn sweep_unknown(cell: &Cell, known: &HashSet<TenantId>) -> Result<(), Sta
     let slots = cell.parts().slot.list().await.map_err(|e| Fault::from(KeyError::from(e)))?;
     for tenant in slots {
         if !known.contains(&tenant) {
+            // Another node may be making it at this moment; a slot of nobody opens nothing and costs 8 KiB.
+            if cell.parts().node.is_some() {
+                tracing::warn!(tenant = %tenant, "the data store does not know this tenant (yet)");
+                continue;
+            }
             match sweep_unborn(&cell.parts().services, tenant).await {
                 Ok(_) => {}
                 Err(KeyError::TenantExists(_)) => {
@@ -199,6 +211,11 @@ async fn open_tenant(
 /// Compares a log in the database with its files. A shorter database gets the missing entries from the
 /// bundles; returns the size it had.
 async fn bring_up(cell: &Cell, log: TenantNo) -> Result<Option<u64>, StartError> {
+    // While the files are looked at no other node supersedes them.
+    let _lock = match cell.parts().node {
+        None => None,
+        Some(_) => Some(cell.parts().log_files.lock(cell.log_owner(log)?).await?),
+    };
     let files = cell.log_dir(log)?;
     let note = files.read("checkpoint").map_err(|_| Fault::NotReady)?;
     let head = cell.parts().key_store.find_log_head(cell.log_owner(log)?).await?;

@@ -169,7 +169,7 @@ pub(crate) async fn of_erased(
         .refs([located.reference()])
         .fields(EMAILS.into_iter().chain(PHONES));
     let receipt = cell.commit(room, begin, Some(permit.read_generations())).await?;
-    let opener = opener(cell, room, located, row, &receipt)?;
+    let opener = opener(cell, room, located, row, &receipt).await?;
     let fields = open_parts(&opener, row, |c| c == Compartment::CONTACT)?;
     let ring = room.ring()?;
     let rows = terms_of(&fields, dataset.default_region.as_deref())

@@ -136,6 +136,31 @@ impl Vault {
         self.up_by(command)
     }
 
+    /// Starts another node of the vault, beside the server.
+    pub fn node(&self) -> Node {
+        self.node_with(&[])
+    }
+
+    /// Starts another node with environment variables of its own.
+    pub fn node_with(&self, env: &[(&str, &str)]) -> Node {
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(self.config());
+        let err = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.beside("stderr.log"))
+            .expect("stderr file");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err);
+        command.envs(self.env.iter().map(|(name, value)| (name, value))).envs(env.iter().copied());
+        let mut child = command.spawn().expect("the node starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its first line");
+        let ready: Value = serde_json::from_str(line.trim()).unwrap_or(Value::Null);
+        let url = ready["address"].as_str().map(ToOwned::to_owned);
+        Node { child, url: url.expect("the node becomes ready") }
+    }
+
     /// Starts the server by a command.
     ///
     /// # Errors
@@ -242,6 +267,42 @@ impl Vault {
     pub fn operator(&self) -> Caller {
         let key = std::fs::read_to_string(self.data().join("operator.key")).expect("operator key");
         Caller::new(&self.url(), key.trim())
+    }
+}
+
+/// One more process that serves a vault. It ends with SIGKILL.
+#[derive(Debug)]
+pub struct Node {
+    child: Child,
+    url: String,
+}
+
+impl Node {
+    /// Base URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it has ended.
+    pub fn is_dead(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// A caller with a tenant's key that acts under its instruction.
+    pub fn acting(&self, tenant: &Tenant) -> Caller {
+        Caller::new(&self.url, &tenant.key).under(&tenant.instruction, "crm_operations")
+    }
+
+    /// A caller with a tenant's key alone.
+    pub fn plain(&self, tenant: &Tenant) -> Caller {
+        Caller::new(&self.url, &tenant.key)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

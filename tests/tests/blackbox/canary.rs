@@ -346,12 +346,7 @@ fn a_text_planted_in_a_database_is_found() {
     for (url, insert, rest) in plant {
         psql(&url, &format!("{insert} ('{}', {rest})", EXTRA[0]));
         assert!(!found_in(&vault, &needles).is_empty(), "{insert}");
-        psql(&url, insert
-                .replace("INSERT INTO", "TRUNCATE")
-                .split(" (")
-                .next()
-                .expect("a table"),
-        );
+        psql(&url, insert.replace("INSERT INTO", "TRUNCATE").split(" (").next().expect("a table"));
     }
     vault.kill();
 }

@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use leadvault_domain::TenantNo;
+use leadvault_domain::{TenantId, TenantNo};
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
 
 use crate::engine::connection::{Connection, Held, Reader};
@@ -139,6 +139,13 @@ impl PostgresEngine {
         Ok(Held::Postgres(PostgresHeld { pool: self.writers.clone(), begin }))
     }
 
+    /// Hears what others say on a channel.
+    pub(crate) async fn listen(&self, channel: &'static str) -> Result<PgListener> {
+        let mut listener = PgListener::connect_with(&self.readers).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    }
+
     /// Whether the database answers.
     pub(crate) async fn answers(&self) -> Result<bool> {
         let mut connection = self.readers.acquire().await?;
@@ -230,14 +237,7 @@ fn begin(statement: &str, reach: &Reach, locks: bool) -> Result<String> {
     let mut text = statement.to_owned();
     let written = match reach {
         Reach::Tenants(tenants) => begin_tenants(&mut text, tenants, locks),
-        Reach::Keys(tenant) => {
-            let id = tenant.uuid();
-            let set = write!(text, "; SELECT set_config('lv.tenants', '{}', true)", id.simple());
-            // The low half is random.
-            let (_, low) = id.as_u64_pair();
-            let lock = if locks { lock_text(&mut text, low.cast_signed()) } else { Ok(()) };
-            set.and(lock)
-        }
+        Reach::Keys(tenants) => begin_keys(&mut text, tenants, locks),
         Reach::Cell => write!(text, "; SET LOCAL ROLE {CELL_ROLE}"),
         Reach::Nobody => Ok(()),
     };
@@ -263,8 +263,20 @@ fn begin_tenants(text: &mut String, tenants: &[TenantNo], locks: bool) -> std::f
     Ok(())
 }
 
-fn lock_text(text: &mut String, key: i64) -> std::fmt::Result {
-    write!(text, "; SELECT pg_advisory_xact_lock({key})")
+fn begin_keys(text: &mut String, tenants: &[TenantId], locks: bool) -> std::fmt::Result {
+    text.push_str("; SELECT set_config('lv.tenants', '");
+    for (i, tenant) in tenants.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        write!(text, "{comma}{}", tenant.uuid().simple())?;
+    }
+    text.push_str("', true)");
+    // A change of many tenants at once is no decision: what nodes say of themselves.
+    if let ([tenant], true) = (tenants, locks) {
+        // The low half is random.
+        let (_, low) = tenant.uuid().as_u64_pair();
+        write!(text, "; SELECT pg_advisory_xact_lock({})", low.cast_signed())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::scope::TenantScope;
 pub(crate) enum Reach {
     /// Rows of these tenants in the data store, ascending.
     Tenants(Vec<TenantNo>),
-    /// Rows of this tenant in the key store.
-    Keys(TenantId),
+    /// Rows of these tenants in the key store.
+    Keys(Vec<TenantId>),
     /// Of every tenant, what a node needs to find its work: states, numbers and leases.
     Cell,
     /// No tenant's rows: numbers the cell gives out, secrets of its own.
@@ -32,6 +32,6 @@ impl From<TenantNo> for Reach {
 
 impl From<TenantId> for Reach {
     fn from(tenant: TenantId) -> Self {
-        Self::Keys(tenant)
+        Self::Keys(vec![tenant])
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn an_operation_is_claimed_by_one_node_until_its_lease_ends(cel
         node: Some([node; 16]),
         done: 3,
         total: Some(9),
-        until: later(20),
+        until: Some(later(20)),
         payload: None,
     };
     done(&cell.data, scope, progress(1)).await;

@@ -145,8 +145,8 @@ async fn opened(job: &Job<'_>, receipt: &CommittedReceipt) -> Result<Vec<Opened>
     let mut opened = Vec::with_capacity(parts.len());
     for part in parts {
         let leaf = part.leaf.ok_or(Fault::ExportStale)?;
-        let lines = release(job.cell, job.room, leaf, receipt)?;
-        let rows = release(job.cell, job.room, leaf, receipt)?;
+        let lines = release(job.cell, job.room, leaf, receipt).await?;
+        let rows = release(job.cell, job.room, leaf, receipt).await?;
         opened.push(Opened { part, lines, rows });
     }
     Ok(opened)

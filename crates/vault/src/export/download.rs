@@ -109,7 +109,7 @@ async fn content_once(
             .into());
     }
     let leaf = row.file_leaf.ok_or(Fault::ExportStale)?;
-    let opener = release(cell, room, leaf, &receipt)?;
+    let opener = release(cell, room, leaf, &receipt).await?;
     let place = Place {
         objects: cell.data().objects(),
         tenant: room.id,
@@ -160,7 +160,7 @@ impl Span {
 ///
 /// # Errors
 /// [`Fault::ExportStale`] once its leaf is punctured.
-pub(crate) fn release(
+pub(crate) async fn release(
     cell: &Cell,
     room: &Room,
     leaf: u32,
@@ -171,6 +171,7 @@ pub(crate) fn release(
     match system()?.release(receipt, now) {
         Ok(opener) => Ok(opener),
         Err(NotCovered::SnapshotBehind { .. }) => {
+            room.keys()?.refresh().await.map_err(Fault::from)?;
             Ok(system()?.release(receipt, now).map_err(|_| Fault::Overloaded)?)
         }
         Err(_) => Err(Fault::Overloaded.into()),

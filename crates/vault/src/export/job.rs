@@ -18,8 +18,8 @@ use leadvault_ledger::{EntryDraft, EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::Ask;
 use leadvault_store::{
     ClaimOperation, ExportFile, ExportMoment, ExportRow, ExportState, ExportStep, FinishOperation,
-    NodeId, ObjectName, OperationState, Outcome as StoreOutcome, TenantScope, UpdateExport,
-    UpdateProgress, Write,
+    NodeId, ObjectName, OperationRow, OperationState, Outcome as StoreOutcome, TenantScope,
+    UpdateExport, UpdateProgress, Write,
 };
 
 use zeroize::Zeroizing;
@@ -38,6 +38,7 @@ use crate::call::Call;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::instructions;
+use crate::jobs::Lease;
 use crate::log;
 use crate::publisher;
 use crate::room::Room;
@@ -56,10 +57,19 @@ const PUBLISHED_TRIES: u32 = 12;
 pub(crate) fn spawn(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) {
     let (cell, room) = (Arc::clone(cell), Arc::clone(room));
     tokio::spawn(async move {
+        let lease = match Lease::take(&cell, room.no, operation).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return,
+            Err(refusal) => {
+                tracing::warn!(%operation, fault = %refusal.fault, "an export was not taken");
+                return;
+            }
+        };
         if let Err(refusal) = run(&cell, &room, operation).await {
             tracing::error!(operation = %operation, fault = %refusal.fault, "an export failed");
             fail(&cell, &room, operation, &refusal.fault).await;
         }
+        drop(lease);
     });
 }
 
@@ -74,12 +84,17 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
         }
         tidy::expire(cell, &room).await?;
         for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
-            if row.kind == KIND && row.state == OperationState::Running {
-                spawn(cell, &room, row.id);
-            }
+            take_up(cell, &room, &row);
         }
     }
     Ok(())
+}
+
+/// Takes up an operation that is an export.
+pub(crate) fn take_up(cell: &Arc<Cell>, room: &Arc<Room>, row: &OperationRow) {
+    if row.kind == KIND && row.state == OperationState::Running && room.ring().is_ok() {
+        spawn(cell, room, row.id);
+    }
 }
 
 /// Ends an export that cannot be made: nothing of it stays.
@@ -157,8 +172,14 @@ async fn attempt(
     let total = cell.data().count_leads(scope, row.dataset).await?;
     let call = asked.call(room.id);
     let ask = ask_of(&call, asked.dataset, total);
-    let mut node: NodeId = [0; 16];
-    cell.entropy().fill(&mut node)?;
+    let node = match cell.parts().node {
+        Some(node) => node,
+        None => {
+            let mut attempt: NodeId = [0; 16];
+            cell.entropy().fill(&mut attempt)?;
+            attempt
+        }
+    };
     let done = AtomicU64::new(0);
     let job =
         Job { cell, room, row: &row, asked: &asked, call: &call, ask: &ask, node, done, total };
@@ -189,8 +210,10 @@ impl Job<'_> {
     /// lease is over at once.
     async fn claim(&self) -> Result<(), Refusal> {
         let now = self.cell.clock().now();
-        let claim = ClaimOperation { id: self.row.operation, node: self.node, now, until: now };
-        self.cell.data().apply(self.scope(), claim).await?;
+        if self.cell.parts().node.is_none() {
+            let claim = ClaimOperation { id: self.row.operation, node: self.node, now, until: now };
+            self.cell.data().apply(self.scope(), claim).await?;
+        }
         for part in self.cell.data().list_export_parts(self.scope(), self.row.id).await? {
             self.done.fetch_add(part.holds.leads, Ordering::Relaxed);
         }
@@ -203,8 +226,8 @@ impl Job<'_> {
         let done = self.done.fetch_add(leads, Ordering::Relaxed).saturating_add(leads);
         let (id, node) = (self.row.operation, self.node);
         let (done, total) = (done.min(self.total), Some(self.total));
-        let until = self.cell.clock().now();
-        let progress = UpdateProgress { id, node: Some(node), done, total, until, payload: None };
+        let progress =
+            UpdateProgress { id, node: Some(node), done, total, until: None, payload: None };
         self.cell.data().apply(self.scope(), progress).await?;
         Ok(())
     }

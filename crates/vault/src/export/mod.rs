@@ -44,7 +44,7 @@ pub use download::{Download, Span, content};
 pub use start::start;
 pub use view::{ExportView, find};
 
-pub(crate) use job::resume;
+pub(crate) use job::{resume, take_up};
 pub(crate) use stale::{mark_stale, mark_stale_ranges, remove_stale};
 pub(crate) use tidy::run as expire_for_ever;
 

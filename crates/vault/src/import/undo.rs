@@ -11,8 +11,8 @@ use leadvault_keys::Change;
 use leadvault_ledger::{EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
 use leadvault_store::{
-    FinishOperation, ImportState, InsertOperation, Outcome as Written, TenantScope, UpdateImport,
-    Write,
+    FinishOperation, ImportState, InsertOperation, OperationRow, Outcome as Written, TenantScope,
+    UpdateImport, Write,
 };
 
 use crate::call::{Answer, Call, Outcome};
@@ -120,12 +120,17 @@ async fn undo_once(
 pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
     for room in cell.rooms().into_iter().filter(|room| !Cell::is_closed(room)) {
         for row in cell.data().list_open_operations(TenantScope(room.no)).await? {
-            if let (KIND, Some(id)) = (row.kind.as_str(), row.subject.map(ImportId::from_bytes)) {
-                drive(cell, &room, row.id, id);
-            }
+            take_up(cell, &room, &row);
         }
     }
     Ok(())
+}
+
+/// Takes up an operation that is an undo.
+pub(crate) fn take_up(cell: &Arc<Cell>, room: &Room, row: &OperationRow) {
+    if let (KIND, Some(id)) = (row.kind.as_str(), row.subject.map(ImportId::from_bytes)) {
+        drive(cell, room, row.id, id);
+    }
 }
 
 fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId, id: ImportId) {

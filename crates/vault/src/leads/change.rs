@@ -96,7 +96,7 @@ async fn merge(
         .refs([reference])
         .fields(touched.clone());
     let receipt = cell.commit(room, begin, Some(permit.read_generations())).await?;
-    let opener = opener(cell, room, located, row, &receipt)?;
+    let opener = opener(cell, room, located, row, &receipt).await?;
     let mut fields = open_parts(&opener, row, |_| true)?;
     for (field, value) in changes {
         match value {

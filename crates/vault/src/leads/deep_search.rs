@@ -197,7 +197,7 @@ impl Portion<'_> {
         let receipt = self.cell.commit(self.room, entry, asserted).await?;
         let mut leads = Vec::new();
         for (row, leaf) in located {
-            let opened = match opener(self.cell, self.room, leaf, &row, &receipt) {
+            let opened = match opener(self.cell, self.room, leaf, &row, &receipt).await {
                 Ok(opened) => opened,
                 Err(Fault::NotFound) => continue,
                 Err(other) => return Err(other.into()),

@@ -157,7 +157,7 @@ async fn open_page(
     let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
     let mut views = Vec::with_capacity(located.len());
     for (row, home, leaf) in located {
-        let opened = match opener(cell, room, leaf, &row, &receipt) {
+        let opened = match opener(cell, room, leaf, &row, &receipt).await {
             Ok(opened) => opened,
             Err(Fault::NotFound) => continue,
             Err(other) => return Err(other.into()),

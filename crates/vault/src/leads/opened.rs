@@ -32,7 +32,7 @@ pub(crate) fn locate(ring: &Keyring, row: &LeadRow) -> Result<Located, Fault> {
 ///
 /// # Errors
 /// [`Fault::NotFound`] where the lead was erased meanwhile.
-pub(crate) fn opener(
+pub(crate) async fn opener(
     cell: &Cell,
     room: &Room,
     located: Located,
@@ -44,6 +44,8 @@ pub(crate) fn opener(
     match located.open(receipt, now) {
         Ok(opener) => Ok(opener),
         Err(NotCovered::SnapshotBehind { .. }) => {
+            // Another call, or another node, has moved on: its snapshot is there for the asking.
+            room.keys()?.refresh().await?;
             let again = locate(&*room.ring()?, row)?;
             again.open(receipt, now).map_err(|_| Fault::Overloaded)
         }

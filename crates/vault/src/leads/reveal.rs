@@ -70,7 +70,7 @@ async fn reveal_once(
         .refs([located.reference()])
         .fields(named.iter().copied());
     let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
-    let opener = opener(cell, room, located, &row, &receipt)?;
+    let opener = opener(cell, room, located, &row, &receipt).await?;
     let wanted = compartments_of(named);
     let values = open_parts(&opener, &row, |c| fields.is_none() || wanted(c))?;
     let shown = Shown::new(fields, permit.masking);

@@ -139,7 +139,7 @@ async fn search_once(
     let shown = Shown::new(search.fields.as_deref(), permit.masking);
     let mut views = Vec::new();
     for (row, home, leaf) in located {
-        let opened = match opener(cell, room, leaf, &row, &receipt) {
+        let opened = match opener(cell, room, leaf, &row, &receipt).await {
             Ok(opened) => opened,
             Err(Fault::NotFound) => continue,
             Err(other) => return Err(other.into()),

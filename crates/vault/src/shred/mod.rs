@@ -14,7 +14,7 @@ mod tenant;
 use std::sync::Arc;
 
 use leadvault_domain::{DatasetId, OperationId, Role};
-use leadvault_store::TenantScope;
+use leadvault_store::{OperationRow, TenantScope};
 use serde_json::Value as Json;
 
 use crate::cell::Cell;
@@ -55,11 +55,24 @@ pub(crate) async fn resume(cell: &Arc<Cell>) -> Result<(), Refusal> {
             continue;
         }
         for row in open {
-            let subject = row.subject.map(DatasetId::from_bytes);
-            if let (dataset::KIND, Some(id)) = (row.kind.as_str(), subject) {
-                dataset::resume(cell, &room, row.id, id).await?;
-            }
+            take_up(cell, &room, &row).await?;
         }
     }
     Ok(())
+}
+
+/// Takes up an operation that is a shred.
+///
+/// # Errors
+/// What keys and store say.
+pub(crate) async fn take_up(
+    cell: &Arc<Cell>,
+    room: &Arc<Room>,
+    row: &OperationRow,
+) -> Result<(), Refusal> {
+    match (row.kind.as_str(), row.subject.map(DatasetId::from_bytes)) {
+        (dataset::KIND, Some(id)) => dataset::resume(cell, room, row.id, id).await,
+        (tenant::KIND, _) => tenant::resume(cell, room, Some(row.id)).await,
+        _ => Ok(()),
+    }
 }

@@ -122,6 +122,7 @@ async fn cell_in(
         files_dir: dir.join("files"),
         operator_key_hash: [0; 32],
         durability: vec!["single_disk".to_owned()],
+        node: None,
         open_jobs_per_tenant: 4,
         clock,
         entropy,
