@@ -22,9 +22,9 @@ use crate::engine::connection::CommitError;
 use crate::engine::{Connection, Reach};
 use crate::error::StoreError;
 use crate::fail_point::Steps;
-use crate::journal::{self, Chunk, End};
+use crate::journal::{self, Chunk, End, LogEnd};
 use crate::stage::StageTransaction;
-use crate::write::{Conflict, Outcome, Ran, Spot, Write};
+use crate::write::{Conflict, Outcome, Place, Ran, Spot, Write};
 
 type Operation = Op<Write>;
 
@@ -58,7 +58,7 @@ struct Placed {
 struct Start<'a> {
     log: TenantNo,
     control: Option<ControlRow>,
-    end: Option<End>,
+    end: LogEnd,
     stage: &'a StageTransaction<'a>,
 }
 
@@ -153,7 +153,11 @@ impl DataStore {
         results.resize_with(slice.len(), || OpResult::Failed);
         let mut parts = Vec::with_capacity(by_log.len());
         let reach = Reach::Tenants(by_log.keys().copied().collect());
-        let mut held = self.engine().writer(reach).await?;
+        let has_writes = slice.iter().any(|op| op.write.is_some());
+        let mut held = match has_writes {
+            true => self.engine().writer(reach).await?,
+            false => self.engine().appender(reach).await?,
+        };
         let mut transaction = held.begin().await?;
         self.steps().reached("commit.1.begun");
         let stage = StageTransaction::new(self.stage());
@@ -162,8 +166,13 @@ impl DataStore {
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
             let (control, end) = known.remove(&log).unzip();
-            let start = Start { log, control, end: end.flatten(), stage: &stage };
             let connection = &mut transaction.connection();
+            let end = match connection {
+                // The end of the log is behind another lock than the rows.
+                Connection::Postgres(_) if has_writes => LogEnd::unknown(log),
+                _ => LogEnd::known(log, end.flatten()),
+            };
+            let start = Start { log, control, end, stage: &stage };
             let part = run_log(connection, self.steps(), start, ops, undone, &mut results).await?;
             parts.extend(part);
         }
@@ -205,8 +214,8 @@ async fn run_log<'a>(
             }
             _ => {}
         }
-        let index = end.map_or(0, End::size) + stored_index(placed.len())?;
-        let spot = Spot { tenant: log, index: Some(index), stage };
+        let place = Some(Place { end: &end, offset: stored_index(placed.len())? });
+        let spot = Spot { tenant: log, place, stage };
         let outcome = match (&op.write, undone.get(&at)) {
             (None, _) => None,
             (Some(_), Some(conflict)) => Some(Outcome::Conflict(conflict.clone())),
@@ -230,6 +239,7 @@ async fn run_log<'a>(
         return Ok(None);
     }
     steps.reached("commit.2.written");
+    let end = end.get(connection).await?;
     let key_epoch = journal::insert_chunk(connection, log, end, chunk).await?;
     Ok(Some(LogPart { log, first: end.map_or(0, End::size), key_epoch, placed }))
 }

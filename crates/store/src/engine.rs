@@ -84,6 +84,14 @@ impl Engine {
         }
     }
 
+    /// A connection for a transaction that writes entries and no rows.
+    pub(crate) async fn appender(&self, reach: impl Into<Reach>) -> Result<Held<'_>> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.writer().await,
+            Self::Postgres(postgres) => postgres.appender(&reach.into()).await,
+        }
+    }
+
     /// Runs a writing transaction; if the disk is full and there is a ballast, once more in its space.
     pub(crate) async fn write<T, F, Fut>(&self, mut attempt: F) -> Result<T>
     where

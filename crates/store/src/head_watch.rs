@@ -17,16 +17,20 @@ pub(crate) const CHANNEL: &str = "lv_head";
 pub struct HeadWatch(PgListener);
 
 impl HeadWatch {
-    /// The next tenant whose head moved. After an outage it listens again; what was said meanwhile is not heard.
+    /// The next tenant whose head moved; `None` once the store is closed, which waits for this watch to be dropped.
+    /// After an outage it listens again; what was said meanwhile is not heard.
     ///
     /// # Errors
     /// [`StoreError`] while the database does not answer.
-    pub async fn next(&mut self) -> Result<TenantId> {
+    pub async fn next(&mut self) -> Result<Option<TenantId>> {
         loop {
-            let told = self.0.recv().await?;
+            let told = match self.0.recv().await {
+                Err(sqlx::Error::PoolClosed) => return Ok(None),
+                told => told?,
+            };
             // Others may use the channel for whatever they like.
             if let Ok(tenant) = Uuid::try_parse(told.payload()) {
-                return Ok(TenantId::from_uuid(tenant));
+                return Ok(Some(TenantId::from_uuid(tenant)));
             }
         }
     }

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use leadvault_domain::{TenantNo, Timestamp};
 use leadvault_ledger::{BATCH_BYTES_MAX, BATCH_OPS_MAX, Entry};
+use tokio::sync::OnceCell;
 
 use crate::cells::{Cells, stored, stored_len};
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
+use crate::engine::postgres::LOG_LOCK;
 use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::scope::TenantScope;
@@ -53,6 +55,8 @@ statements! {
             AND first_index < $3 ORDER BY first_index LIMIT $4";
     DELETE = "DELETE FROM log_chunk WHERE tenant_no = $1 AND first_index + n <= $2 \
               AND first_index < (SELECT MAX(p.first_index) FROM log_chunk p WHERE p.tenant_no = $1)";
+    /// From here to the end of the transaction nobody else moves the end of the log.
+    LOCK_END = NONE, postgres: "SELECT pg_advisory_xact_lock($1::int, $2::int)";
     /// Nobody else may take chunks away, not even by mistake.
     BECOME_PRUNER = NONE, postgres: "SET LOCAL ROLE lv_pruner";
     BECOME_APP = NONE, postgres: "SET LOCAL ROLE NONE";
@@ -77,6 +81,40 @@ impl End {
     pub(crate) const fn size(self) -> u64 {
         self.first + self.n
     }
+}
+
+/// Where a log ends, once a transaction needs to know: from then on nobody else moves it. SQLite's write lock holds
+/// it from the beginning, and so does a transaction of entries alone.
+#[derive(Debug)]
+pub(crate) struct LogEnd {
+    log: TenantNo,
+    end: OnceCell<Option<End>>,
+}
+
+impl LogEnd {
+    /// As it was read under its lock.
+    pub(crate) fn known(log: TenantNo, end: Option<End>) -> Self {
+        Self { log, end: OnceCell::new_with(Some(end)) }
+    }
+
+    /// Not looked at yet.
+    pub(crate) fn unknown(log: TenantNo) -> Self {
+        Self { log, end: OnceCell::new() }
+    }
+
+    /// The end; `None` for a log without entries.
+    pub(crate) async fn get(&self, connection: &mut Connection<'_>) -> Result<Option<End>> {
+        self.end.get_or_try_init(|| lock_end(connection, self.log)).await.copied()
+    }
+}
+
+/// Keeps everybody else from moving the end of a log, and finds it.
+async fn lock_end(connection: &mut Connection<'_>, log: TenantNo) -> Result<Option<End>> {
+    if LOCK_END.is_for(connection) {
+        let lock = query(LOCK_END).bind(i64::from(LOG_LOCK)).bind(i64::from(log.0));
+        lock.execute(connection).await?;
+    }
+    find_end(connection, log).await
 }
 
 /// Entries of a log, in order.
@@ -202,7 +240,7 @@ impl AppendBundle {
         connection: &mut Connection<'_>,
         tenant: TenantNo,
     ) -> Result<Outcome> {
-        let mut end = find_end(connection, tenant).await?;
+        let mut end = lock_end(connection, tenant).await?;
         if end.map_or(0, End::size) != self.first {
             return Ok(Outcome::Conflict(Conflict::StateMoved));
         }

@@ -20,6 +20,7 @@ use leadvault_domain::{LeadId, TenantNo};
 use crate::data_store::DataStore;
 use crate::engine::Connection;
 use crate::error::{Result, StoreError};
+use crate::journal::{End, LogEnd};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{
@@ -36,7 +37,10 @@ macro_rules! writes {
         Box::pin($write.run($connection, $spot.tenant)).await
     };
     (@run $write:ident $connection:ident $spot:ident indexed) => {
-        Box::pin($write.run($connection, $spot.tenant, $spot.index)).await
+        {
+            let index = $spot.index($connection).await?;
+            Box::pin($write.run($connection, $spot.tenant, index)).await
+        }
     };
     (@run $write:ident $connection:ident $spot:ident staged) => {
         Box::pin($write.run($connection, $spot.tenant, $spot.stage)).await
@@ -189,10 +193,28 @@ impl Outcome {
 pub(crate) struct Spot<'a> {
     /// Whose rows.
     pub(crate) tenant: TenantNo,
-    /// Index its entry gets, where it carries one.
-    pub(crate) index: Option<u64>,
+    /// Where its entry goes, where it carries one.
+    pub(crate) place: Option<Place<'a>>,
     /// The stage as the transaction sees it.
     pub(crate) stage: &'a StageTransaction<'a>,
+}
+
+/// Where an entry goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Where its log ends.
+    pub(crate) end: &'a LogEnd,
+    /// Entries of the same transaction before it.
+    pub(crate) offset: u64,
+}
+
+impl Spot<'_> {
+    /// The index that the entry beside the write gets; `None` where there is no entry.
+    async fn index(&self, connection: &mut Connection<'_>) -> Result<Option<u64>> {
+        let Some(place) = self.place else { return Ok(None) };
+        let end = place.end.get(connection).await?;
+        Ok(Some(end.map_or(0, End::size) + place.offset))
+    }
 }
 
 /// What became of a write inside a transaction.
@@ -279,7 +301,7 @@ impl DataStore {
         let mut held = self.engine().writer(scope).await?;
         let mut transaction = held.begin().await?;
         let stage = StageTransaction::new(self.stage());
-        let spot = Spot { tenant: scope.0, index: None, stage: &stage };
+        let spot = Spot { tenant: scope.0, place: None, stage: &stage };
         match write.run(&mut transaction.connection(), spot).await? {
             Ran::Clean(outcome) => {
                 transaction.commit().await?;

@@ -9,7 +9,7 @@ use leadvault_ledger::OPERATOR_LOG;
 
 use crate::cell::Cell;
 use crate::error::Refusal;
-use crate::publisher;
+use crate::{nodes, publisher};
 
 /// Publishes what is not published yet and closes the databases. Nothing may be asked of the cell afterwards.
 pub async fn close(cell: &Cell) {
@@ -18,12 +18,18 @@ pub async fn close(cell: &Cell) {
             tracing::warn!(log = log.0, fault = %refusal.fault, "publishing is left to the next start");
         }
     }
+    if let Some(node) = cell.parts().node {
+        nodes::leave(cell, node).await;
+    }
     cell.data().close().await;
     cell.parts().key_store.close().await;
 }
 
 async fn end_log(cell: &Cell, log: TenantNo) -> Result<(), Refusal> {
     publisher::publish(cell, log).await?;
-    cell.parts().log_files.tidy(cell.log_owner(log)?).await?;
+    // The others read on.
+    if cell.parts().node.is_none() {
+        cell.parts().log_files.tidy(cell.log_owner(log)?).await?;
+    }
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leadvault_domain::{KeyState, TenantId, TenantNo, TenantState, Timestamp};
+use leadvault_keys::KeyBlobs as _;
 use leadvault_ledger::OPERATOR_LOG;
 use leadvault_store::{ControlRow, HeadWatch, NodeId, TenantScope};
 
@@ -56,7 +57,8 @@ pub(crate) async fn run(cell: Arc<Cell>, node: NodeId) {
 pub(crate) async fn follow(cell: Arc<Cell>, mut watch: HeadWatch) {
     loop {
         match watch.next().await {
-            Ok(tenant) => {
+            Ok(None) => return,
+            Ok(Some(tenant)) => {
                 let Ok(room) = cell.room_of(tenant) else { continue };
                 if let Some(keys) = room.keys.as_ref().filter(|keys| keys.ring().is_ok())
                     && let Err(error) = keys.refresh().await
@@ -92,6 +94,18 @@ async fn look(cell: &Cell, node: NodeId) -> Result<(), Refusal> {
 fn epochs_of(cell: &Cell) -> Vec<(TenantId, u32)> {
     let rooms = cell.rooms();
     rooms.iter().filter_map(|room| Some((room.id, room.ring().ok()?.epoch()))).collect()
+}
+
+/// Says of every tenant that this node holds its keys no more, so that nobody waits for it.
+pub(crate) async fn leave(cell: &Cell, node: NodeId) {
+    for room in cell.rooms() {
+        let Some(keys) = &room.keys else { continue };
+        keys.purge();
+        if let Err(error) = cell.parts().key_store.delete_node_epoch(node, room.id).await {
+            // It counts as gone after three seconds of silence.
+            tracing::warn!(tenant = %room.id, %error, "the end of this node was not said");
+        }
+    }
 }
 
 /// Whoever advances a tenant's keys waits for nodes that were heard of within three seconds, and for no other.

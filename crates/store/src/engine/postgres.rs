@@ -5,7 +5,9 @@
 //! (`lv.tenants`, local to it), and the policies of the schema hold every statement of it to them.
 //!
 //! A writing transaction takes an advisory lock for each of its tenants, in ascending order: what a write
-//! reads of its tenant no other writer changes before it commits. Reads take none.
+//! reads of its tenant no other writer changes before it commits. Where a log ends is behind a lock of its own,
+//! which is held from the first look at the end to the commit: the entries of reads take that one alone, so they
+//! wait for no slice of an import. Reads take none.
 
 use std::fmt::Write as _;
 use std::str::FromStr as _;
@@ -44,6 +46,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENT_CACHE: usize = 512;
 /// Class of the advisory locks that writing transactions take, apart from those of others in the database.
 const WRITE_LOCK: i32 = 0x4c56_0001;
+/// Class of the locks of the logs' ends; `journal` takes the same one later in a transaction.
+pub(crate) const LOG_LOCK: i32 = 0x4c56_0002;
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy)]
@@ -111,13 +115,13 @@ impl PostgresEngine {
 
     /// A reading transaction: each statement of it sees everything committed before it.
     pub(crate) async fn reader(&self, reach: &Reach) -> Result<Reader> {
-        self.read(begin("BEGIN READ ONLY", reach, false)?).await
+        self.read(begin("BEGIN READ ONLY", reach, None)?).await
     }
 
     /// A reading transaction: everything in it is read as of its first statement.
     pub(crate) async fn snapshot(&self, reach: &Reach) -> Result<Reader> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        self.read(begin(BEGIN, reach, false)?).await
+        self.read(begin(BEGIN, reach, None)?).await
     }
 
     /// Nothing has happened before `BEGIN` answers: a connection that the server has cut meanwhile is put away,
@@ -135,7 +139,13 @@ impl PostgresEngine {
 
     /// A connection for a writing transaction, which takes the locks of its reach as it begins.
     pub(crate) async fn writer(&self, reach: &Reach) -> Result<Held<'_>> {
-        let begin = begin("BEGIN", reach, true)?;
+        let begin = begin("BEGIN", reach, Some(WRITE_LOCK))?;
+        Ok(Held::Postgres(PostgresHeld { pool: self.writers.clone(), begin }))
+    }
+
+    /// A connection for entries alone, whose transaction takes the locks of the logs' ends as it begins.
+    pub(crate) async fn appender(&self, reach: &Reach) -> Result<Held<'_>> {
+        let begin = begin("BEGIN", reach, Some(LOG_LOCK))?;
         Ok(Held::Postgres(PostgresHeld { pool: self.writers.clone(), begin }))
     }
 
@@ -233,31 +243,27 @@ fn pool(connections: u32) -> PgPoolOptions {
 
 /// How a transaction begins: one message, one round trip. Nothing in it comes from outside but numbers and
 /// hexadecimal digits.
-fn begin(statement: &str, reach: &Reach, locks: bool) -> Result<String> {
+fn begin(statement: &str, reach: &Reach, lock: Option<i32>) -> Result<String> {
     let mut text = statement.to_owned();
     let written = match reach {
-        Reach::Tenants(tenants) => begin_tenants(&mut text, tenants, locks),
-        Reach::Keys(tenants) => begin_keys(&mut text, tenants, locks),
+        Reach::Tenants(tenants) => begin_tenants(&mut text, tenants, lock),
+        Reach::Keys(tenants) => begin_keys(&mut text, tenants, lock.is_some()),
         Reach::Cell => write!(text, "; SET LOCAL ROLE {CELL_ROLE}"),
         Reach::Nobody => Ok(()),
     };
     written.map(|()| text).map_err(|_| StoreError::OutOfRange)
 }
 
-fn begin_tenants(text: &mut String, tenants: &[TenantNo], locks: bool) -> std::fmt::Result {
+fn begin_tenants(text: &mut String, tenants: &[TenantNo], lock: Option<i32>) -> std::fmt::Result {
     text.push_str("; SELECT set_config('lv.tenants', '");
     for (i, tenant) in tenants.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         write!(text, "{comma}{}", tenant.0)?;
     }
     text.push_str("', true)");
-    if locks {
+    if let Some(class) = lock {
         for tenant in tenants {
-            write!(
-                text,
-                "; SELECT pg_advisory_xact_lock({WRITE_LOCK}, {})",
-                tenant.0.cast_signed()
-            )?;
+            write!(text, "; SELECT pg_advisory_xact_lock({class}, {})", tenant.0.cast_signed())?;
         }
     }
     Ok(())
@@ -344,9 +350,9 @@ mod tests {
     #[test]
     fn a_transaction_begins_with_one_message_and_locks_in_order() {
         let tenants = Reach::Tenants(vec![TenantNo(3), TenantNo(9)]);
-        let reading = begin("BEGIN READ ONLY", &tenants, false).unwrap();
+        let reading = begin("BEGIN READ ONLY", &tenants, None).unwrap();
         assert_eq!(reading, "BEGIN READ ONLY; SELECT set_config('lv.tenants', '3,9', true)");
-        let writing = begin("BEGIN", &tenants, true).unwrap();
+        let writing = begin("BEGIN", &tenants, Some(WRITE_LOCK)).unwrap();
         let (three, nine) = (writing.find(", 3)"), writing.find(", 9)"));
         assert!(three.is_some() && three < nine, "{writing}");
     }

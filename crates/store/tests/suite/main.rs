@@ -18,4 +18,5 @@ mod lead_model;
 mod row_security;
 mod slice;
 mod stage;
+mod two_nodes;
 mod work;
