@@ -93,6 +93,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
             cargo.args(&filters).env(ENGINE_VARIABLE, engine);
         }
         cargo.env(postgres::VARIABLE, cluster.socket());
+        // Most tests wait for a server, and it for a disk: one more than there are cores keeps these busy.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cargo.env("RUST_TEST_THREADS", (cores + 1).to_string());
         if full {
             cargo.env(FULL_VARIABLE, "1");
         }

@@ -78,6 +78,24 @@ pub(crate) enum Command {
         #[arg(long)]
         keys_url_file: PathBuf,
     },
+    /// Copy an embedded vault into two databases of PostgreSQL, which `migrate` has prepared.
+    ///
+    /// Stop the service first. Rows go as they are, sealed; both sides are compared by number and digest. Run it again
+    /// when it was cut off. At the end the configuration names the databases and the files are set aside.
+    #[command(
+        after_help = "Example:\n  leadvault migrate --data-url-file owner-data.url --keys-url-file owner-keys.url\n  leadvault move-store --config ./vault/leadvault.toml --data-url-file data.url --keys-url-file keys.url\n  leadvault serve --config ./vault/leadvault.toml"
+    )]
+    MoveStore {
+        /// The configuration file that `init` wrote.
+        #[arg(long)]
+        config: PathBuf,
+        /// File that holds the URL of the data store's database.
+        #[arg(long)]
+        data_url_file: PathBuf,
+        /// File that holds the URL of the key store's database.
+        #[arg(long)]
+        keys_url_file: PathBuf,
+    },
     /// Check configuration, files, keys, schema and the machine.
     #[command(after_help = "Example:\n  leadvault doctor --config ./vault/leadvault.toml")]
     Doctor(ConfigArgs),

@@ -20,6 +20,7 @@ mod init;
 mod input;
 mod log_keys;
 mod log_watch;
+mod move_store_cmd;
 mod restore_cmd;
 mod secret_file;
 mod serve;
@@ -86,6 +87,9 @@ fn run(command: &Command) -> Done {
         Command::Restore { config, from } => restore_cmd::run(config, from),
         Command::Migrate { data_url_file, keys_url_file } => {
             stores::migrate(data_url_file, keys_url_file)
+        }
+        Command::MoveStore { config, data_url_file, keys_url_file } => {
+            move_store_cmd::run(config, data_url_file, keys_url_file)
         }
         Command::Doctor(args) => doctor::run(&args.config),
         Command::Openapi => output::print_json(&leadvault_api::openapi()),

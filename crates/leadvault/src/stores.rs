@@ -48,12 +48,13 @@ fn options(postgres: &PostgresConfig) -> PostgresOptions {
     PostgresOptions { readers: postgres.readers, writers: postgres.writers }
 }
 
-/// A store that does not open, or does not answer.
+/// A store that does not answer.
 pub(crate) fn store_error(error: StoreError) -> Stop {
     failed(error, "the store")
 }
 
-fn failed(error: StoreError, place: &'static str) -> Stop {
+/// A store that does not open; `place` is where its URL came from.
+pub(crate) fn failed(error: StoreError, place: &'static str) -> Stop {
     match error {
         StoreError::SchemaNewer { .. } | StoreError::SchemaDiffers { .. } => {
             Stop::Refused { code: "schema_newer", detail: error.to_string() }

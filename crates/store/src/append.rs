@@ -154,10 +154,9 @@ impl DataStore {
         let mut parts = Vec::with_capacity(by_log.len());
         let reach = Reach::Tenants(by_log.keys().copied().collect());
         let has_writes = slice.iter().any(|op| op.write.is_some());
-        let mut held = match has_writes {
-            true => self.engine().writer(reach).await?,
-            false => self.engine().appender(reach).await?,
-        };
+        let engine = self.engine();
+        let mut held =
+            if has_writes { engine.writer(reach).await? } else { engine.appender(reach).await? };
         let mut transaction = held.begin().await?;
         self.steps().reached("commit.1.begun");
         let stage = StageTransaction::new(self.stage());

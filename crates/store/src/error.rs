@@ -65,6 +65,12 @@ pub enum StoreError {
     /// A file that may never change would have got other bytes.
     #[error("an immutable file differs")]
     FileDiffers,
+    /// A copy of a table is not what it was copied from.
+    #[error("{table} differs from what it was copied from")]
+    Differs {
+        /// The table.
+        table: &'static str,
+    },
     /// A number does not fit its column, or a slice is above its bound.
     #[error("a number is out of its range")]
     OutOfRange,
@@ -115,6 +121,7 @@ impl StoreError {
             Self::Missing { .. } => "store_row_missing",
             Self::Exists { .. } => "store_row_exists",
             Self::FileDiffers => "store_file_differs",
+            Self::Differs { .. } => "store_copy_differs",
             Self::OutOfRange => "store_out_of_range",
             Self::Database { .. } => "store_statement",
         }

@@ -35,6 +35,7 @@ const DATA: &[(&str, Statements)] = &[
     ("lead_unnest", crate::lead_unnest::STATEMENTS),
     ("log_tree", crate::log_tree::STATEMENTS),
     ("log_upkeep", crate::log_upkeep::STATEMENTS),
+    ("move_store", crate::move_store::STATEMENTS),
     ("notice", crate::notice::STATEMENTS),
     ("operation", crate::operation::STATEMENTS),
     ("principal", crate::principal::STATEMENTS),

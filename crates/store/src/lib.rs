@@ -56,6 +56,7 @@ mod log_files;
 mod log_head;
 mod log_tree;
 mod log_upkeep;
+mod move_store;
 mod notice;
 mod object_files;
 mod operation;
@@ -109,6 +110,7 @@ pub use log_files::{CHECKPOINT, LogFiles, LogLock, VKEY};
 pub use log_head::LogHeadRow;
 pub use log_tree::{LogTreeRow, UpsertLogTree};
 pub use log_upkeep::{LogUpkeepRow, UpsertLogUpkeep};
+pub use move_store::MovedTable;
 pub use notice::{AcknowledgeNotice, InsertNotice, NOTICES_MAX, NoticeRow};
 pub use object_files::{ObjectFiles, ObjectName};
 pub use operation::{

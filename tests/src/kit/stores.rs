@@ -29,11 +29,16 @@ pub enum Stores {
 impl Stores {
     /// Those of the engine of this run.
     pub(super) fn fresh() -> Self {
-        if on_postgres() { Self::Databases(Databases::fresh(migrate)) } else { Self::Files }
+        if on_postgres() { Self::databases() } else { Self::Files }
     }
 
-    /// What `init` is told of them; files with URLs go to `dir`.
-    pub(super) fn init_arguments(&self, dir: &Path) -> Vec<String> {
+    /// A pair of databases with the schema of this program, whatever the engine of this run.
+    pub fn databases() -> Self {
+        Self::Databases(Databases::fresh(migrate))
+    }
+
+    /// What `init` and `move-store` are told of them; files with URLs go to `dir`.
+    pub fn init_arguments(&self, dir: &Path) -> Vec<String> {
         let Self::Databases(databases) = self else { return Vec::new() };
         let data = secret(dir, "data.url", &databases.data_url(APP));
         let keys = secret(dir, "keys.url", &databases.keys_url(APP));

@@ -37,10 +37,19 @@ impl Vault {
         vault
     }
 
+    /// Makes an embedded vault that is not started, whatever the engine of this run.
+    pub fn init_on_files() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::init_with(dir, "accept-total-loss", Stores::Files)
+    }
+
     fn init_in(dir: tempfile::TempDir, durability: &str) -> Self {
+        Self::init_with(dir, durability, Stores::fresh())
+    }
+
+    fn init_with(dir: tempfile::TempDir, durability: &str, stores: Stores) -> Self {
         let place = dir.path().join("vault");
         let data = place.to_str().expect("utf-8");
-        let stores = Stores::fresh();
         let mut args: Vec<String> =
             ["init", "--data", data, "--durability", durability, "--listen", "127.0.0.1:0"]
                 .map(ToOwned::to_owned)

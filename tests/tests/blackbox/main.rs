@@ -41,6 +41,7 @@ mod log_lines;
 mod log_verify;
 mod log_watch;
 mod masking;
+mod move_store;
 mod nodes;
 mod postgres;
 mod races;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::Executor as _;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -110,6 +111,21 @@ impl Query {
             Connection::Postgres(c) => {
                 let rows = c.fetch_all(self.for_postgres()).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// Every row, one after the other.
+    pub(crate) fn stream<'c>(
+        self,
+        connection: &'c mut Connection<'_>,
+    ) -> BoxStream<'c, Result<Row>> {
+        match connection {
+            Connection::Sqlite(c) => {
+                c.fetch(self.for_sqlite()).map_ok(Row::Sqlite).err_into().boxed()
+            }
+            Connection::Postgres(c) => {
+                c.fetch(self.for_postgres()).map_ok(Row::Postgres).err_into().boxed()
             }
         }
     }
