@@ -7,8 +7,10 @@ use anyhow::{Context as _, bail};
 /// Printed by `--help` and after a wrong argument.
 pub(crate) const HELP: &str = "\
 cargo xtask bench embedded [OPTIONS]
+cargo xtask bench postgres [OPTIONS]
 
-Measures the embedded store: the release server over HTTP, against baselines of the same run.
+Measures the release server over HTTP on the embedded store, or on a private PostgreSQL cluster, against baselines
+of the same run.
 
   --quick        50,000 leads instead of 1,000,000, and fewer turns: to try the bench itself
   --leads N      leads of the large import
@@ -30,6 +32,13 @@ pub(crate) enum Task {
     Help,
     /// Measure.
     Embedded(Options),
+    /// Measure on PostgreSQL.
+    Postgres(Options),
+    /// Be the plaintext service that single reads and writes are compared with.
+    Plain {
+        /// URL of its database.
+        url: String,
+    },
     /// Be a server; the bench starts itself so.
     Serve {
         /// The data directory.
@@ -69,11 +78,15 @@ pub(crate) struct Options {
 /// An unknown option or a number that is none.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> anyhow::Result<Task> {
     let mut arguments = arguments.peekable();
-    match arguments.next().as_deref() {
-        Some("embedded") => {}
+    let bench = arguments.next();
+    match bench.as_deref() {
+        Some("embedded" | "postgres") => {}
+        Some("plain") => {
+            return Ok(Task::Plain { url: arguments.next().context("plain needs a URL")? });
+        }
         Some("serve") => return parse_serve(arguments),
         Some("--help") | None => return Ok(Task::Help),
-        Some(_) => bail!("there is one bench: embedded"),
+        Some(_) => bail!("there are two benches: embedded and postgres"),
     }
     let mut options =
         Options { leads: LEADS, turns: 5, seconds: 3, dir: std::env::temp_dir(), json: None };
@@ -97,7 +110,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> anyhow::Result<T
     if options.leads < 20_000 || options.turns == 0 || options.seconds == 0 {
         bail!("at least 20,000 leads, one turn, one second");
     }
-    Ok(Task::Embedded(options))
+    match bench.as_deref() {
+        Some("postgres") => Ok(Task::Postgres(options)),
+        _ => Ok(Task::Embedded(options)),
+    }
 }
 
 fn parse_serve(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Task> {
@@ -130,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_it_does_not_know_it_refuses() {
-        for line in ["postgres", "embedded --fast", "embedded --leads many", "embedded --leads 5"] {
+        for line in ["mysql", "embedded --fast", "embedded --leads many", "embedded --leads 5"] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

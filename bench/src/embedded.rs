@@ -73,7 +73,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn heading(about: &Value) -> String {
+pub(crate) fn heading(about: &Value) -> String {
     let machine = &about["machine"];
     format!(
         "commit {}; {} cores, {}; load before {}, after {}; fdatasync {} µs; {} leads; {} s in all\n",
@@ -89,7 +89,7 @@ fn heading(about: &Value) -> String {
 }
 
 /// The commit, and whether the tree differs from it.
-fn commit() -> Option<String> {
+pub(crate) fn commit() -> Option<String> {
     let output =
         Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;

@@ -1,4 +1,4 @@
-//! The benchmark of the embedded store: `cargo xtask bench embedded`.
+//! The benchmarks: `cargo xtask bench embedded` and `cargo xtask bench postgres`.
 //!
 //! It starts the release server as another process, loads it over HTTP from this one, and compares it with
 //! baselines that it runs in turn, on the same disk, in the same run. It asserts nothing: a goal that is
@@ -21,6 +21,8 @@ mod leads;
 mod load;
 mod machine;
 mod measure;
+mod plain;
+mod postgres;
 mod process;
 mod report;
 mod stopwatch;
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
                 Ok(())
             }
             Task::Embedded(options) => embedded::run(&options).await,
+            Task::Postgres(options) => postgres::run(&options).await,
+            Task::Plain { url } => plain::serve(&url).await,
             Task::Serve { data, journal } => composed::serve(&data, journal).await,
         }
     });

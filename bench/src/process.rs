@@ -35,6 +35,14 @@ impl Vault {
     /// # Errors
     /// `init` does not work.
     pub(crate) fn init(dir: PathBuf) -> anyhow::Result<Self> {
+        Self::init_with(dir, &[])
+    }
+
+    /// Makes one with further arguments of `init`.
+    ///
+    /// # Errors
+    /// `init` does not work.
+    pub(crate) fn init_with(dir: PathBuf, arguments: &[String]) -> anyhow::Result<Self> {
         let output = Command::new(product()?)
             .args([
                 "init",
@@ -45,6 +53,7 @@ impl Vault {
                 "--data",
             ])
             .arg(&dir)
+            .args(arguments)
             .output()
             .context("the release binary")?;
         ensure!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
@@ -79,11 +88,7 @@ impl Vault {
     /// # Errors
     /// It does not become ready.
     pub(crate) fn start(&self, program: Program) -> anyhow::Result<Server> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("server.log"))?;
-        let mut command = match program {
+        let command = match program {
             Program::Product => {
                 let mut command = Command::new(product()?);
                 command.arg("serve").arg("--config").arg(self.config());
@@ -96,6 +101,27 @@ impl Vault {
                 command
             }
         };
+        Server::start(command, &self.dir.join("server.log"))
+    }
+}
+
+/// A running server; killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// From the start of the process to its ready line, in milliseconds.
+    pub(crate) ready_ms: f64,
+}
+
+impl Server {
+    /// Starts a server that says where it listens, and waits until it does.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let watch = Stopwatch::start();
         let mut child = command
             .stdin(Stdio::null())
@@ -113,21 +139,9 @@ impl Vault {
             let status = child.wait().context("the server")?;
             anyhow::bail!("the server did not become ready: {status}");
         };
-        Ok(Server { child, address, ready_ms })
+        Ok(Self { child, address, ready_ms })
     }
-}
 
-/// A running server; killed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Server {
-    child: Child,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    /// From the start of the process to its ready line, in milliseconds.
-    pub(crate) ready_ms: f64,
-}
-
-impl Server {
     /// Stops it as an operator would, so that its write-ahead log is moved into the database.
     ///
     /// # Errors
@@ -194,7 +208,10 @@ fn cpu_seconds(process: &str) -> anyhow::Result<f64> {
 }
 
 /// The release binary, beside this one.
-fn product() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// It is not there.
+pub(crate) fn product() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe().context("the path of this program")?;
     let binary = here.parent().unwrap_or(Path::new(".")).join("leadvault");
     ensure!(binary.exists(), "no `leadvault` beside the bench: use `cargo xtask bench embedded`");

@@ -44,7 +44,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "embedded [--quick] [--json FILE]",
+        arguments: "embedded|postgres [--quick] [--json FILE]",
         about: "measure the release server against its baselines; --help for the rest",
         run: bench::run,
     },

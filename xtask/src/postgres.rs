@@ -157,7 +157,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let mut cluster = Cluster::start(disk)?;
     eprintln!("PostgreSQL runs as {}, until Ctrl-C", cluster.runs_as);
     println!("export {VARIABLE}='{}'", cluster.socket().display());
-    // Ctrl-C reaches the server as well: it ends first, and this notices.
+    // Ctrl-C reaches both; what is left of the directory then goes with the next start.
     cluster.server.wait()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -242,9 +242,21 @@ fn as_account(account: Option<&Account>, program: &Path) -> Command {
     command
 }
 
-/// A new directory, short enough for a socket in it, and open to nobody else.
+/// What the names of temporary directories begin with; the number of the process that made one follows.
+const PREFIX: &str = "leadvault-pg-";
+
+/// A new directory, short enough for a socket in it, and open to nobody else. Those of commands that were killed go:
+/// their servers have ended with them.
 fn temporary_directory() -> anyhow::Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("leadvault-pg-{}", std::process::id()));
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+        if process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // One of another user stays.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
     fs::create_dir(&path).with_context(|| format!("{}", path.display()))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
     Ok(path)

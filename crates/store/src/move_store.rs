@@ -194,6 +194,15 @@ const LEADS: &[Table] = &[
 ];
 /// Generations and epochs; the operator's row is there already.
 const CONTROL_TABLE: Table = Table { name: "tenant_control", read: CONTROL, insert: CONTROL_IN };
+/// Reads the secrets of the cell. They lie in the key store, so that they are no statements of the data store's list.
+const SECRETS: Sql = Sql {
+    sqlite: "SELECT json_object('name', r.name, 'generation', r.generation, 'wrapped', \
+        '\\x' || lower(hex(r.wrapped)), 'created_at', r.created_at) AS row FROM cell_secret r \
+        ORDER BY r.name, r.generation",
+    postgres: "SELECT row_to_json(r)::text AS row FROM cell_secret r ORDER BY r.name, r.generation",
+};
+/// Inserts them.
+const SECRETS_IN: Sql = Sql { sqlite: NONE, postgres: insert!("cell_secret") };
 /// Secrets of the cell.
 const SECRET_TABLE: Table = Table { name: "cell_secret", read: SECRETS, insert: SECRETS_IN };
 
@@ -224,11 +233,6 @@ statements! {
         json_populate_recordset(NULL::tenant_control, $1::json) ON CONFLICT (tenant_no) DO UPDATE \
         SET state_gen = excluded.state_gen, dir_gen = excluded.dir_gen, key_epoch = excluded.key_epoch, \
         state = excluded.state";
-    SECRETS = "SELECT json_object('name', r.name, 'generation', r.generation, 'wrapped', \
-        '\\x' || lower(hex(r.wrapped)), 'created_at', r.created_at) AS row FROM cell_secret r \
-        ORDER BY r.name, r.generation",
-        postgres: "SELECT row_to_json(r)::text AS row FROM cell_secret r ORDER BY r.name, r.generation";
-    SECRETS_IN = NONE, postgres: insert!("cell_secret");
     COUNTER = "SELECT value FROM cell_counter WHERE name = 'tenant_no'";
     RAISE_COUNTER = NONE,
         postgres: "UPDATE cell_counter SET value = $1 WHERE name = 'tenant_no' AND value < $1";

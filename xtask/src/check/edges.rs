@@ -63,6 +63,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "leadvault-ledger",
             "leadvault-crypto",
             "leadvault-domain",
+            "leadvault-test-postgres",
         ],
     ),
 ];
