@@ -33,6 +33,10 @@ use std::process::ExitCode;
 
 use crate::arguments::Task;
 
+/// The product's allocator: the baselines are to have what it has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let task = match arguments::parse(std::env::args().skip(1)) {
         Ok(task) => task,

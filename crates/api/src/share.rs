@@ -75,7 +75,7 @@ pub(crate) async fn within_share(
     request: Request,
     next: Next,
 ) -> Response {
-    let tenant = match request.extensions().get::<Shown>().map(|shown| &*shown.0) {
+    let tenant = match request.extensions().get::<Shown>().map(|shown| &*shown.credential) {
         Some(Credential::Tenant(caller)) => Some(caller.tenant),
         Some(Credential::Operator) | None => None,
     };

@@ -384,8 +384,7 @@ impl EntryDraft {
         if !self.ranges.is_empty() && self.shape.resource.refs_sha256.is_none() {
             return Err(EntryError::RangesWithoutDigest);
         }
-        let bytes =
-            serde_json_canonicalizer::to_vec(&self.shape).map_err(|_| EntryError::NotCanonical)?;
+        let bytes = self.shape.canonical()?;
         let covers = if self.shape.is_allow() {
             Covers { refs: self.refs, ranges: self.ranges }
         } else {

@@ -1,7 +1,8 @@
 //! The wire shape of an entry and its rules, exactly those of access-log-entry.schema.json.
 //!
 //! The same structs write entries and read them back, so what the product writes and what the verifier
-//! knows cannot drift apart. Texts stay texts here: an entry from elsewhere is judged by its form alone.
+//! knows cannot drift apart. Members are declared in the order of RFC 8785, so that serialising is canonical as it
+//! is ([`Shape::canonical`]). Texts stay texts here: an entry from elsewhere is judged by its form alone.
 
 use std::collections::BTreeMap;
 
@@ -29,33 +30,33 @@ pub(crate) const SHAPE_VERSION: u8 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shape {
-    pub(crate) v: u8,
-    pub(crate) time: String,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(crate) tenant_id: Option<TenantMember>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request: Option<String>,
+    pub(crate) actor: ActorShape,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<u64>,
-    pub(crate) actor: ActorShape,
-    pub(crate) reason: ReasonShape,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) purpose: Option<Purpose>,
-    pub(crate) operation: LogOperation,
-    pub(crate) resource: ResourceShape,
-    pub(crate) instruction: Option<InstructionShape>,
     pub(crate) decision: DecisionShape,
-    pub(crate) place: PlaceShape,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deferred: Option<DeferredShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) epoch: Option<u64>,
+    pub(crate) instruction: Option<InstructionShape>,
+    pub(crate) operation: LogOperation,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<EntryOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) epoch: Option<u64>,
+    pub(crate) own: Option<BTreeMap<String, OwnValue>>,
+    pub(crate) place: PlaceShape,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) purpose: Option<Purpose>,
+    pub(crate) reason: ReasonShape,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<String>,
+    pub(crate) resource: ResourceShape,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) own: Option<BTreeMap<String, OwnValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deferred: Option<DeferredShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(crate) tenant_id: Option<TenantMember>,
+    pub(crate) time: String,
+    pub(crate) v: u8,
 }
 
 /// The tenant that an entry of the operator log concerns.
@@ -75,16 +76,16 @@ fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<TenantMember>, D::E
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActorShape {
-    pub(crate) kind: ActorKind,
-    pub(crate) id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) employer: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth: Option<Auth>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) employer: Option<String>,
+    pub(crate) id: String,
+    pub(crate) kind: ActorKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) on_behalf_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,53 +95,53 @@ pub(crate) struct ReasonShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) grant_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dsr_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) legal_id: Option<String>,
+    pub(crate) grant_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) job_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) legal_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResourceShape {
-    #[serde(rename = "type")]
-    pub(crate) kind: ResourceType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) categories: Option<Vec<Category>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dataset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fields: Option<Vec<FieldNo>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) dataset: Option<String>,
+    pub(crate) masking: Option<Masking>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plain: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) refs: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) refs_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fields: Option<Vec<FieldNo>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) categories: Option<Vec<Category>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) regimes: Option<Vec<Regime>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) n: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) plain: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) masking: Option<Masking>,
+    #[serde(rename = "type")]
+    pub(crate) kind: ResourceType,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstructionShape {
-    pub(crate) id: String,
-    pub(crate) version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hash: Option<String>,
+    pub(crate) id: String,
+    pub(crate) version: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -148,30 +149,30 @@ pub(crate) struct InstructionShape {
 pub(crate) struct DecisionShape {
     pub(crate) code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) obligations: Option<Vec<Obligation>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) register_snapshot: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warnings: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) obligations: Option<Vec<Obligation>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlaceShape {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) data_region: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) actor_country: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) actor_office_country: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) egress: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) recipient: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mechanism: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recipient: Option<String>,
 }
 
 /// A value in `own`.
@@ -185,13 +186,22 @@ pub(crate) enum OwnValue {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeferredShape {
-    pub(crate) until: String,
+    pub(crate) checkpoint: String,
     pub(crate) index: u64,
     pub(crate) path: Vec<String>,
-    pub(crate) checkpoint: String,
+    pub(crate) until: String,
 }
 
 impl Shape {
+    /// The RFC 8785 form. Members are declared in its order, whole numbers have one spelling, and texts are
+    /// escaped as it says; what reads entries back compares with an implementation of others.
+    ///
+    /// # Errors
+    /// [`EntryError::NotCanonical`]; none of the members can cause it.
+    pub(crate) fn canonical(&self) -> Result<Vec<u8>, EntryError> {
+        serde_json::to_vec(self).map_err(|_| EntryError::NotCanonical)
+    }
+
     /// Whether the decision let data out.
     pub(crate) fn is_allow(&self) -> bool {
         self.decision.code.starts_with("ALLOW")

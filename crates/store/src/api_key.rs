@@ -1,5 +1,7 @@
 //! API keys: the hash of a secret, and what the key may do at most.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use leadvault_domain::{
     ApiKeyId, Country, DatasetId, Employer, InstructionId, PrincipalId, Purpose, RecipientId, Role,
     TenantNo, Timestamp,
@@ -8,8 +10,9 @@ use leadvault_domain::{
 use crate::cells::Cells;
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::{Connection, Engine, Row, query};
 use crate::error::Result;
+use crate::gather::Question;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
 use crate::statement::statements;
@@ -159,9 +162,7 @@ impl DataStore {
         scope: TenantScope,
         id: ApiKeyId,
     ) -> Result<Option<(ApiKeyRow, ControlRow)>> {
-        let question = query(FIND_SHOWN).bind(scope.no()).bind(id.bytes().to_vec());
-        let both = |row: &Row| Ok((decode(row)?, control::decode(row)?));
-        self.engine().find(scope, question, both).await
+        self.ask(scope, ShownKey(id)).await
     }
 
     /// All keys of the tenant, in the order in which they were made.
@@ -170,6 +171,33 @@ impl DataStore {
     /// [`crate::StoreError`].
     pub async fn list_api_keys(&self, scope: TenantScope) -> Result<Vec<ApiKeyRow>> {
         self.engine().list(scope, query(LIST).bind(scope.no()), decode).await
+    }
+}
+
+/// A key with the control row of its tenant.
+#[derive(Debug)]
+pub(crate) struct ShownKey(ApiKeyId);
+
+impl Question for ShownKey {
+    type Answer = Option<(ApiKeyRow, ControlRow)>;
+
+    async fn answer(
+        engine: &Engine,
+        tenant: TenantNo,
+        all: Vec<Self>,
+    ) -> Result<Vec<Option<(ApiKeyRow, ControlRow)>>> {
+        // A tenant shows few keys, and each of them often.
+        let ids: BTreeSet<ApiKeyId> = all.iter().map(|question| question.0).collect();
+        let scope = TenantScope(tenant);
+        let mut reader = engine.reader(scope).await?;
+        let mut found = BTreeMap::new();
+        for id in ids {
+            let question = query(FIND_SHOWN).bind(scope.no()).bind(id.bytes().to_vec());
+            if let Some(row) = question.fetch_optional(&mut reader.connection()).await? {
+                found.insert(id, (decode(&row)?, control::decode(&row)?));
+            }
+        }
+        Ok(all.iter().map(|question| found.get(&question.0).cloned()).collect())
     }
 }
 

@@ -18,18 +18,21 @@ use leadvault_ledger::{
 
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
-use crate::engine::connection::CommitError;
-use crate::engine::{Connection, Reach};
+use crate::append_creations::{creation, creations};
+use crate::engine::connection::{CommitError, Transaction};
+use crate::engine::{Connection, Engine, Reach};
 use crate::error::StoreError;
 use crate::fail_point::Steps;
-use crate::journal::{self, Chunk, End, LogEnd};
+use crate::journal::{self, Appending, Chunk, End, LogEnd};
 use crate::stage::StageTransaction;
 use crate::write::{Conflict, Outcome, Place, Ran, Spot, Write};
 
-type Operation = Op<Write>;
+pub(crate) type Operation = Op<Write>;
 
 /// Why a transaction did not end in a known commit.
-enum Halt {
+pub(crate) enum Halt {
+    /// The operations must run one by one.
+    Apart,
     /// Operation `at` must not write: its later part met this conflict.
     Undo { at: usize, conflict: Conflict },
     /// Nothing was committed.
@@ -47,11 +50,11 @@ impl From<StoreError> for Halt {
 }
 
 /// An operation that is in the chunk of its log, until the commit.
-struct Placed {
-    at: usize,
-    leaf_hash: Hash,
-    outcome: Option<Outcome>,
-    conflict: bool,
+pub(crate) struct Placed {
+    pub(crate) at: usize,
+    pub(crate) leaf_hash: Hash,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) conflict: bool,
 }
 
 /// A log as the transaction finds it.
@@ -62,12 +65,10 @@ struct Start<'a> {
     stage: &'a StageTransaction<'a>,
 }
 
-/// One log of a transaction.
-struct LogPart {
-    log: TenantNo,
-    first: u64,
-    key_epoch: u32,
-    placed: Vec<Placed>,
+/// One log of a transaction: what goes behind its end, and for whom.
+pub(crate) struct LogPart {
+    pub(crate) appending: Appending,
+    pub(crate) placed: Vec<Placed>,
 }
 
 #[async_trait]
@@ -79,7 +80,8 @@ impl AppendChunks for DataStore {
         let mut appended =
             Appended { results: Vec::with_capacity(batch.0.len()), chunks: Vec::new() };
         // Slices still to do, the next one last. Halves are pushed in reverse, so results stay in order.
-        let mut open: Vec<&[Operation]> = vec![&batch.0];
+        let mut open: Vec<&[Operation]> = self.slices(&batch.0);
+        open.reverse();
         while let Some(slice) = open.pop() {
             match self.append_slice(slice).await {
                 Ok(part) => {
@@ -115,11 +117,42 @@ impl AppendChunks for DataStore {
 }
 
 impl DataStore {
+    /// A batch as the transactions it takes, in order: where the engine has columns for new leads, they go apart
+    /// from what has none. Operations of one log that are queued in order stay in one transaction.
+    fn slices<'b>(&self, batch: &'b [Operation]) -> Vec<&'b [Operation]> {
+        if let Engine::Sqlite(_) = self.engine() {
+            return vec![batch];
+        }
+        let mut slices = Vec::new();
+        let mut rest = batch;
+        let are_new = |log: &[Operation]| log.iter().all(|op| creation(op).is_some());
+        let mut logs = batch.chunk_by(|a, b| a.log == b.log).peekable();
+        while let Some(log) = logs.next() {
+            let (kind, mut operations) = (are_new(log), log.len());
+            while let Some(more) = logs.next_if(|next| are_new(next) == kind) {
+                operations += more.len();
+            }
+            let (slice, behind) = rest.split_at(operations);
+            slices.push(slice);
+            rest = behind;
+        }
+        slices
+    }
+
     async fn append_slice(&self, slice: &[Operation]) -> Result<Appended<Outcome>, Halt> {
         let mut undone: BTreeMap<usize, Conflict> = BTreeMap::new();
         let mut retried = false;
+        let mut creations = match self.engine() {
+            Engine::Postgres(_) => creations(slice),
+            Engine::Sqlite(_) => None,
+        };
         loop {
-            match self.append_once(slice, &undone).await {
+            let done = match &creations {
+                Some(creations) => self.append_creations(creations).await,
+                None => self.append_once(slice, &undone).await,
+            };
+            match done {
+                Err(Halt::Apart) => creations = None,
                 // Each turn takes one write out, so there are at most as many turns as operations.
                 Err(Halt::Undo { at, conflict }) => {
                     undone.insert(at, conflict);
@@ -175,12 +208,19 @@ impl DataStore {
             let part = run_log(connection, self.steps(), start, ops, undone, &mut results).await?;
             parts.extend(part);
         }
+        let acknowledged = append_chunks(&mut transaction.connection(), parts, results).await?;
+        self.end(transaction).await?;
+        drop(held);
+        self.keeper().committed();
+        Ok(acknowledged)
+    }
+
+    /// Commits.
+    pub(crate) async fn end(&self, transaction: Transaction<'_>) -> Result<(), Halt> {
         self.steps().reached("commit.3.chunk");
         transaction.commit().await.map_err(commit_failed)?;
         self.steps().reached("commit.4.committed");
-        drop(held);
-        self.keeper().committed();
-        Ok(acknowledge(parts, results))
+        Ok(())
     }
 }
 
@@ -188,7 +228,7 @@ fn commit_failed(failed: CommitError) -> Halt {
     if failed.is_full { Halt::Full } else { Halt::Unknown }
 }
 
-/// Runs the operations of one log and inserts their chunk; `None` if none of them has an entry to append.
+/// Runs the operations of one log and makes their chunk; `None` if none of them has an entry to append.
 async fn run_log<'a>(
     connection: &mut Connection<'_>,
     steps: &Steps,
@@ -239,34 +279,42 @@ async fn run_log<'a>(
     }
     steps.reached("commit.2.written");
     let end = end.get(connection).await?;
-    let key_epoch = journal::insert_chunk(connection, log, end, chunk).await?;
-    Ok(Some(LogPart { log, first: end.map_or(0, End::size), key_epoch, placed }))
+    Ok(Some(LogPart { appending: Appending { log, end, chunk }, placed }))
 }
 
 fn stored_index(place: usize) -> Result<u64, StoreError> {
     u64::try_from(place).map_err(|_| StoreError::OutOfRange)
 }
 
-/// What is told once the commit has returned.
-fn acknowledge(parts: Vec<LogPart>, mut results: Vec<OpResult<Outcome>>) -> Appended<Outcome> {
+/// Puts the chunks behind the ends of their logs; returns what is told once the commit has returned.
+pub(crate) async fn append_chunks(
+    connection: &mut Connection<'_>,
+    parts: Vec<LogPart>,
+    mut results: Vec<OpResult<Outcome>>,
+) -> Result<Appended<Outcome>, Halt> {
     let mut chunks = Vec::with_capacity(parts.len());
-    for part in parts {
+    let (appending, placed): (Vec<_>, Vec<_>) =
+        parts.into_iter().map(|part| (part.appending, part.placed)).unzip();
+    for (Appending { log, end, .. }, placed) in appending.iter().zip(&placed) {
         chunks.push(CommittedChunk {
-            log: part.log,
-            first: part.first,
-            leaf_hashes: part.placed.iter().map(|p| p.leaf_hash).collect(),
+            log: *log,
+            first: end.map_or(0, End::size),
+            leaf_hashes: placed.iter().map(|p| p.leaf_hash).collect(),
         });
-        for (index, op) in (part.first..).zip(part.placed) {
+    }
+    let epochs = journal::insert_chunks(connection, appending).await?;
+    for ((chunk, placed), key_epoch) in chunks.iter().zip(placed).zip(epochs) {
+        for (index, op) in (chunk.first..).zip(placed) {
             if let Some(result) = results.get_mut(op.at) {
                 *result = OpResult::Committed {
                     index,
                     leaf_hash: op.leaf_hash,
-                    key_epoch: part.key_epoch,
+                    key_epoch,
                     outcome: op.outcome,
                     conflict: op.conflict,
                 };
             }
         }
     }
-    Appended { results, chunks }
+    Ok(Appended { results, chunks })
 }

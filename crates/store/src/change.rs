@@ -4,17 +4,22 @@ use leadvault_domain::{LeadId, LeafRange, TenantNo};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::query::Value;
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::{Result, StoreError};
 use crate::import_slice::WholeSlice;
+use crate::lead_unnest::push;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome, Write};
 
 statements! {
     INSERT = "INSERT INTO change (tenant_no, log_index, leads_leaf, leads_revision, leads) \
               VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    INSERT_SEVERAL = NONE, postgres: "INSERT INTO change (tenant_no, log_index, leads_leaf, \
+              leads_revision, leads) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], \
+              $4::bigint[], $5::bytea[]) ON CONFLICT DO NOTHING";
     LIST = "SELECT log_index, leads_leaf, leads_revision, leads FROM change \
             WHERE tenant_no = $1 AND log_index >= $2 AND log_index < $3 ORDER BY log_index";
 }
@@ -95,6 +100,21 @@ impl InsertChange {
             .await?;
         Ok(Outcome::one(done, Conflict::Exists))
     }
+}
+
+/// Stores changes beside several entries, named by log and index; how many rows went in.
+pub(crate) async fn insert_several(
+    connection: &mut Connection<'_>,
+    changes: &[(TenantNo, u64, &InsertChange)],
+) -> Result<u64> {
+    let (mut numbers, mut blobs) = (<[Vec<i64>; 4]>::default(), Vec::new());
+    for (tenant, index, InsertChange { leads }) in changes {
+        let (leaf, revision) = (i64::from(leads.leaf), i64::from(leads.revision));
+        push(&mut numbers, [i64::from(tenant.0), stored(*index)?, leaf, revision]);
+        blobs.push(Some(leads.blob.clone()));
+    }
+    let insert = numbers.into_iter().fold(query(INSERT_SEVERAL), Query::bind);
+    insert.bind(Value::BytesColumn(blobs)).execute(connection).await
 }
 
 /// The leads of one entry.

@@ -7,10 +7,11 @@ use leadvault_domain::{DatasetNo, ExportId, LeafAddress, LeafRange, TenantNo};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::Result;
+use crate::lead_unnest::push;
 use crate::scope::TenantScope;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 
 statements! {
     INSERT = "INSERT INTO export_extent (tenant_no, dataset_no, tree, export, end_leaf) \
@@ -30,6 +31,14 @@ statements! {
                    ON CONFLICT (tenant_no, export, dataset_no, tree, first_leaf) DO UPDATE \
                    SET end_leaf = CASE WHEN export_late.end_leaf < excluded.end_leaf \
                    THEN excluded.end_leaf ELSE export_late.end_leaf END";
+    INSERT_LATE_SEVERAL = NONE, postgres: "INSERT INTO export_late (tenant_no, export, dataset_no, tree, \
+                   first_leaf, end_leaf) SELECT e.tenant_no, e.export, e.dataset_no, e.tree, r.first, r.last \
+                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+                   AS r (tenant_no, dataset_no, tree, first, last) CROSS JOIN LATERAL \
+                   (SELECT * FROM export_extent w WHERE w.tenant_no = r.tenant_no \
+                   AND w.dataset_no = r.dataset_no AND w.tree = r.tree AND w.end_leaf > r.first OFFSET 0) e \
+                   ON CONFLICT (tenant_no, export, dataset_no, tree, first_leaf) DO UPDATE \
+                   SET end_leaf = GREATEST(export_late.end_leaf, excluded.end_leaf)";
     LIST_LATE = "SELECT dataset_no, tree, first_leaf, end_leaf FROM export_late \
                  WHERE tenant_no = $1 AND export = $2 AND dataset_no = $3 AND tree = $4 \
                  AND first_leaf < $6 AND end_leaf > $5 ORDER BY first_leaf";
@@ -83,6 +92,22 @@ pub(crate) async fn insert_late(
             .execute(&mut *connection)
             .await?;
     }
+    Ok(())
+}
+
+/// As [`insert_late`], of single leads of several tenants.
+pub(crate) async fn insert_late_several(
+    connection: &mut Connection<'_>,
+    leaves: impl Iterator<Item = (TenantNo, LeafAddress)> + Send,
+) -> Result<()> {
+    let mut columns: [Vec<i64>; 5] = Default::default();
+    for (tenant, at) in leaves {
+        let (dataset, tree) = (i64::from(at.dataset.0), i64::from(at.tree));
+        let leaf = i64::from(at.leaf);
+        push(&mut columns, [i64::from(tenant.0), dataset, tree, leaf, leaf + 1]);
+    }
+    let insert = columns.into_iter().fold(query(INSERT_LATE_SEVERAL), Query::bind);
+    insert.execute(connection).await?;
     Ok(())
 }
 

@@ -14,8 +14,10 @@ use crate::cells::{Cells, stored, stored_len};
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
 use crate::engine::postgres::LOG_LOCK;
+use crate::engine::query::Value;
 use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
+use crate::lead_unnest::push;
 use crate::scope::TenantScope;
 use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome};
@@ -29,8 +31,8 @@ statements! {
                  WHERE c.tenant_no = j.value",
         postgres: "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
                  p.first_index, p.n FROM unnest($1::bigint[]) j (value) \
-                 JOIN tenant_control c ON c.tenant_no = j.value \
-                 LEFT JOIN LATERAL (SELECT m.first_index, m.n FROM log_chunk m \
+                 CROSS JOIN LATERAL (SELECT * FROM tenant_control w WHERE w.tenant_no = j.value \
+                 OFFSET 0) c LEFT JOIN LATERAL (SELECT m.first_index, m.n FROM log_chunk m \
                  WHERE m.tenant_no = c.tenant_no ORDER BY m.first_index DESC LIMIT 1) p ON true";
     FIND_END = "SELECT first_index, n FROM log_chunk WHERE tenant_no = $1 \
                 ORDER BY first_index DESC LIMIT 1";
@@ -49,6 +51,18 @@ statements! {
                    AND EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = $1 \
                    AND p.first_index = $7 AND p.first_index + p.n = $6) \
                    ON CONFLICT DO NOTHING RETURNING key_epoch";
+    /// Chunks of several logs, first ones and others.
+    INSERT_SEVERAL = NONE, postgres: "INSERT INTO log_chunk (tenant_no, first_index, n, state_gen, key_epoch, \
+                   t_min, t_max, bytes) SELECT r.tenant_no, r.first_index, r.n, c.state_gen, c.key_epoch, \
+                   r.t_min, r.t_max, r.bytes FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], \
+                   $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[]) \
+                   AS r (tenant_no, before, first_index, n, t_min, t_max, bytes) \
+                   CROSS JOIN LATERAL (SELECT * FROM tenant_control w \
+                   WHERE w.tenant_no = r.tenant_no OFFSET 0) c WHERE CASE WHEN r.before IS NULL \
+                   THEN NOT EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = r.tenant_no) \
+                   ELSE EXISTS (SELECT 1 FROM log_chunk p WHERE p.tenant_no = r.tenant_no \
+                   AND p.first_index = r.before AND p.first_index + p.n = r.first_index) END \
+                   ON CONFLICT DO NOTHING RETURNING tenant_no, key_epoch";
     LIST = "SELECT first_index, n, state_gen, key_epoch, bytes FROM log_chunk WHERE tenant_no = $1 \
             AND first_index >= COALESCE((SELECT MAX(p.first_index) FROM log_chunk p \
             WHERE p.tenant_no = $1 AND p.first_index <= $2), 0) \
@@ -57,6 +71,9 @@ statements! {
               AND first_index < (SELECT MAX(p.first_index) FROM log_chunk p WHERE p.tenant_no = $1)";
     /// From here to the end of the transaction nobody else moves the end of the log.
     LOCK_END = NONE, postgres: "SELECT pg_advisory_xact_lock($1::int, $2::int)";
+    /// As [`LOCK_END`], of several logs in the order in which they are named.
+    LOCK_ENDS = NONE, postgres: "SELECT pg_advisory_xact_lock($1::int, j.value::int) \
+                   FROM unnest($2::bigint[]) j (value)";
     /// Nobody else may take chunks away, not even by mistake.
     BECOME_PRUNER = NONE, postgres: "SET LOCAL ROLE lv_pruner";
     BECOME_APP = NONE, postgres: "SET LOCAL ROLE NONE";
@@ -197,6 +214,64 @@ pub(crate) async fn find_end(
     let Some(row) = row else { return Ok(None) };
     let cells = Cells::new(TABLE, &row);
     Ok(Some(End { first: cells.number("first_index")?, n: cells.number("n")? }))
+}
+
+/// Keeps everybody else from moving the ends of logs, which ascend, and finds control rows and ends.
+pub(crate) async fn lock_ends(
+    connection: &mut Connection<'_>,
+    logs: impl Iterator<Item = TenantNo> + Clone + Send,
+) -> Result<BTreeMap<TenantNo, (ControlRow, Option<End>)>> {
+    let numbers: Vec<i64> = logs.clone().map(|log| i64::from(log.0)).collect();
+    query(LOCK_ENDS).bind(i64::from(LOG_LOCK)).bind(numbers).execute(connection).await?;
+    find_logs(connection, logs).await
+}
+
+/// A chunk on its way behind the end of its log.
+#[derive(Debug)]
+pub(crate) struct Appending {
+    /// The log.
+    pub(crate) log: TenantNo,
+    /// Where it ends.
+    pub(crate) end: Option<End>,
+    /// What comes next.
+    pub(crate) chunk: Chunk,
+}
+
+/// Appends a chunk to each of several logs, and returns the key epochs of their tenants in the same order.
+///
+/// # Errors
+/// As [`insert_chunk`].
+pub(crate) async fn insert_chunks(
+    connection: &mut Connection<'_>,
+    chunks: Vec<Appending>,
+) -> Result<Vec<u32>> {
+    if chunks.len() < 2 || !INSERT_SEVERAL.is_for(connection) {
+        let mut epochs = Vec::with_capacity(chunks.len());
+        for Appending { log, end, chunk } in chunks {
+            epochs.push(insert_chunk(connection, log, end, chunk).await?);
+        }
+        return Ok(epochs);
+    }
+    let logs: Vec<TenantNo> = chunks.iter().map(|chunk| chunk.log).collect();
+    let mut numbers: [Vec<i64>; 5] = Default::default();
+    let (mut before, mut bytes) = (Vec::new(), Vec::new());
+    for Appending { log, end, chunk } in chunks {
+        let (first, n) = (stored(end.map_or(0, End::size))?, stored_len(chunk.n)?);
+        push(&mut numbers, [i64::from(log.0), first, n, chunk.t_min, chunk.t_max]);
+        before.push(end.map(|end| stored(end.first)).transpose()?);
+        bytes.push(Some(chunk.bytes));
+    }
+    let [tenants, firsts, counts, earliest, latest] = numbers;
+    let insert = query(INSERT_SEVERAL).bind(tenants).bind(Value::NumberColumn(before));
+    let insert = insert.bind(firsts).bind(counts).bind(earliest).bind(latest);
+    let rows = insert.bind(Value::BytesColumn(bytes)).fetch_all(connection).await?;
+    let mut epochs = BTreeMap::new();
+    for row in &rows {
+        let cells = Cells::new(TABLE, row);
+        epochs.insert(TenantNo(cells.number("tenant_no")?), cells.number("key_epoch")?);
+    }
+    let missing = StoreError::Missing { table: TABLE };
+    logs.iter().map(|log| epochs.get(log).copied().ok_or(missing)).collect()
 }
 
 /// Appends a chunk behind `end` and returns the key epoch of its tenant.

@@ -17,7 +17,7 @@ use crate::error::{Result, StoreError};
 use crate::export_extent;
 use crate::import::StepImport;
 use crate::lead::{NewLead, TABLE, insert_lead, insert_lead_row, number, upsert_part};
-use crate::lead_unnest;
+use crate::lead_unnest::{self, Placed};
 use crate::stage::StageTransaction;
 use crate::statement::{NONE, statements};
 use crate::tag_row::{TagRow, groups};
@@ -185,7 +185,7 @@ async fn insert_columns<'l>(
 ) -> Result<(Lost, Vec<(i64, &'l NewLead)>)> {
     let mut lost = twice(emails);
     let wanted = without(rows, &lost);
-    let stored = lead_unnest::insert_leads(connection, tenant, &wanted).await?;
+    let stored = lead_unnest::insert_leads(connection, &placed(tenant, &wanted)).await?;
     if stored < wanted.len() {
         let own: BTreeSet<i64> = rows.iter().map(|(id, _)| *id).collect();
         let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
@@ -203,8 +203,12 @@ async fn insert_columns<'l>(
         // Something else than an e-mail stands in the way: an id or a leaf that was given out twice.
         return Err(StoreError::Exists { table: TABLE });
     }
-    lead_unnest::insert_sides(connection, tenant, &kept).await?;
+    lead_unnest::insert_sides(connection, &placed(tenant, &kept)).await?;
     Ok((lost, kept))
+}
+
+fn placed<'l>(tenant: TenantNo, rows: &[(i64, &'l NewLead)]) -> Vec<Placed<'l>> {
+    rows.iter().map(|(row_id, lead)| Placed { tenant, row_id: *row_id, lead }).collect()
 }
 
 /// Rows whose first e-mail is taken. `emails` ascend.

@@ -33,7 +33,8 @@ macro_rules! by_tag {
     };
 }
 
-/// The same on PostgreSQL, where first values are columns of the lead and nothing is staged.
+/// The same on PostgreSQL. `LATERAL … OFFSET 0` has each pair look its rows up by the index, whatever the planner
+/// believes of the size of a table: first values are columns of the lead, and nothing is staged.
 macro_rules! by_column {
     ($first:expr) => {
         concat!(
@@ -41,10 +42,11 @@ macro_rules! by_column {
             lead_columns!(),
             " FROM (",
             $first,
-            "SELECT t.row_id FROM json_array_elements($2::json) j (value) JOIN lead_tag t \
-             ON t.tenant_no = $1 AND t.dataset_no = (j.value ->> 0)::int AND t.kind = $3 \
-             AND t.tag = (j.value ->> 1)::bigint) h \
-             JOIN lead l ON l.tenant_no = $1 AND l.row_id = h.row_id \
+            "SELECT t.row_id FROM json_array_elements($2::json) j (value) CROSS JOIN LATERAL \
+             (SELECT w.row_id FROM lead_tag w WHERE w.tenant_no = $1 \
+             AND w.dataset_no = (j.value ->> 0)::int AND w.kind = $3 \
+             AND w.tag = (j.value ->> 1)::bigint OFFSET 0) t) h CROSS JOIN LATERAL \
+             (SELECT * FROM lead w WHERE w.tenant_no = $1 AND w.row_id = h.row_id OFFSET 0) l \
              WHERE l.tombstone = 0 AND l.row_id > lead_row($4, $5, $6) ORDER BY l.row_id LIMIT $7"
         )
     };
@@ -54,7 +56,7 @@ macro_rules! by_column {
              (SELECT w.row_id FROM lead w WHERE w.tenant_no = $1 \
              AND w.dataset_no = (j.value ->> 0)::int AND w.",
             $column,
-            " = (j.value ->> 1)::bigint) e UNION "
+            " = (j.value ->> 1)::bigint OFFSET 0) e UNION "
         ))
     };
 }
@@ -79,9 +81,11 @@ macro_rules! probe_columns {
     ($head:expr) => {
         concat!(
             $head,
-            "SELECT t.tag, l.lead FROM unnest($3::bigint[]) j (value) JOIN lead_tag t \
-             ON t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = $4 AND t.tag = j.value \
-             JOIN lead l ON l.tenant_no = $1 AND l.row_id = t.row_id WHERE l.labels & $5 = 0"
+            "SELECT j.value AS tag, l.lead FROM unnest($3::bigint[]) j (value) CROSS JOIN LATERAL \
+             (SELECT w.row_id FROM lead_tag w WHERE w.tenant_no = $1 AND w.dataset_no = $2 \
+             AND w.kind = $4 AND w.tag = j.value OFFSET 0) t CROSS JOIN LATERAL (SELECT w.lead \
+             FROM lead w WHERE w.tenant_no = $1 AND w.row_id = t.row_id AND w.labels & $5 = 0 \
+             OFFSET 0) l"
         )
     };
     (of $column:literal) => {
@@ -91,7 +95,7 @@ macro_rules! probe_columns {
             $column,
             " AS tag, w.lead FROM lead w WHERE w.tenant_no = $1 AND w.dataset_no = $2 AND w.",
             $column,
-            " = j.value AND w.labels & $5 = 0) e UNION ALL "
+            " = j.value AND w.labels & $5 = 0 OFFSET 0) e UNION ALL "
         ))
     };
 }

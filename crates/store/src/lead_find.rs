@@ -6,19 +6,24 @@
 
 use std::collections::BTreeMap;
 
-use leadvault_domain::{Compartment, DatasetNo, LeadId, LeafAddress, LeafRange};
+use leadvault_domain::{Compartment, DatasetNo, LeadId, LeafAddress, LeafRange, TenantNo};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Query, Row, query};
+use crate::engine::query::Value;
+use crate::engine::{Connection, Engine, Query, Row, query};
 use crate::error::{Result, StoreError};
+use crate::gather::Question;
 use crate::lead::{self, LeadRow, Part, TABLE, lead_columns};
 use crate::scope::TenantScope;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 
 statements! {
     FIND = concat!("SELECT ", lead_columns!(),
         " FROM lead l WHERE l.tenant_no = $1 AND l.lead = $2 AND l.tombstone = 0");
+    FIND_SEVERAL = NONE, postgres: concat!("SELECT ", lead_columns!(),
+        " FROM unnest($2::bytea[]) j (lead) CROSS JOIN LATERAL (SELECT * FROM lead w \
+        WHERE w.tenant_no = $1 AND w.lead = j.lead AND w.tombstone = 0 LIMIT 1) l");
     FIND_LEAF = "SELECT dataset_no, tree, leaf FROM lead WHERE tenant_no = $1 AND lead = $2";
     LIST_PARTS = "SELECT row_id, compartment, schema, revision, blob FROM lead_part \
                   WHERE tenant_no = $1 AND row_id IN (SELECT value FROM json_each($2)) \
@@ -76,13 +81,7 @@ impl DataStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_lead(&self, scope: TenantScope, id: LeadId) -> Result<Option<LeadRow>> {
-        let mut reader = self.engine().reader(scope).await?;
-        let question = query(FIND).bind(scope.no()).bind(id.bytes().to_vec());
-        let row = question.fetch_optional(&mut reader.connection()).await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut leads = vec![lead::decode(&row)?];
-        add_parts(&mut reader.connection(), scope, &mut leads).await?;
-        Ok(leads.pop())
+        self.ask(scope, LiveLead(id)).await
     }
 
     /// Where a lead's key grows, erasure requested or not; `None` once its row is gone.
@@ -213,6 +212,35 @@ pub(crate) async fn list(
     let mut leads = rows.iter().map(lead::decode).collect::<Result<Vec<_>>>()?;
     add_parts(connection, scope, &mut leads).await?;
     Ok(leads)
+}
+
+/// A live lead with all its compartments.
+#[derive(Debug)]
+pub(crate) struct LiveLead(LeadId);
+
+impl Question for LiveLead {
+    type Answer = Option<LeadRow>;
+
+    async fn answer(
+        engine: &Engine,
+        tenant: TenantNo,
+        all: Vec<Self>,
+    ) -> Result<Vec<Option<LeadRow>>> {
+        let scope = TenantScope(tenant);
+        let mut reader = engine.reader(scope).await?;
+        let question = match all.as_slice() {
+            [one] => query(FIND).bind(scope.no()).bind(one.0.bytes().to_vec()),
+            all => {
+                let ids = all.iter().map(|question| Some(question.0.bytes().to_vec())).collect();
+                query(FIND_SEVERAL).bind(scope.no()).bind(Value::BytesColumn(ids))
+            }
+        };
+        let rows = question.fetch_all(&mut reader.connection()).await?;
+        let mut leads: Vec<LeadRow> = rows.iter().map(lead::decode).collect::<Result<_>>()?;
+        add_parts(&mut reader.connection(), scope, &mut leads).await?;
+        let leads: BTreeMap<LeadId, LeadRow> = leads.into_iter().map(|l| (l.id, l)).collect();
+        Ok(all.iter().map(|question| leads.get(&question.0).cloned()).collect())
+    }
 }
 
 /// Adds the compartments that have rows of their own, where there are any.

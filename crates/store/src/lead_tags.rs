@@ -6,9 +6,10 @@
 use leadvault_domain::{DatasetNo, LeadId, TagKind, TenantNo};
 
 use crate::cells::Cells;
-use crate::engine::{Connection, query};
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::{Result, StoreError};
 use crate::lead::{LeadTags, TABLE};
+use crate::lead_unnest::push;
 use crate::stage::StageTransaction;
 use crate::statement::{NONE, statements};
 use crate::tag_row::TagTable;
@@ -41,11 +42,21 @@ statements! {
         postgres: "SELECT l.lead FROM (\
                    SELECT e.row_id FROM unnest($3::bigint[]) j (value) CROSS JOIN LATERAL \
                    (SELECT w.row_id FROM lead w WHERE w.tenant_no = $1 AND w.dataset_no = $2 \
-                   AND w.email_tag = j.value) e \
-                   UNION ALL SELECT t.row_id FROM unnest($3::bigint[]) j (value) \
-                   JOIN lead_tag t ON t.tenant_no = $1 AND t.dataset_no = $2 AND t.kind = 1 \
-                   AND t.tag = j.value) h JOIN lead l ON l.tenant_no = $1 AND l.row_id = h.row_id \
-                   WHERE l.row_id <> $4 LIMIT 1";
+                   AND w.email_tag = j.value OFFSET 0) e \
+                   UNION ALL SELECT t.row_id FROM unnest($3::bigint[]) j (value) CROSS JOIN LATERAL \
+                   (SELECT w.row_id FROM lead_tag w WHERE w.tenant_no = $1 AND w.dataset_no = $2 \
+                   AND w.kind = 1 AND w.tag = j.value OFFSET 0) t) h CROSS JOIN LATERAL \
+                   (SELECT w.lead FROM lead w WHERE w.tenant_no = $1 AND w.row_id = h.row_id OFFSET 0) l \
+                   WHERE h.row_id <> $4 LIMIT 1";
+    /// As [`FIND_HOLDER`], of e-mails of several datasets and tenants, by place.
+    FIND_HOLDERS = NONE, postgres: "SELECT j.place - 1 AS place, h.lead FROM unnest($1::bigint[], \
+                   $2::bigint[], $3::bigint[]) WITH ORDINALITY AS j (tenant_no, dataset_no, tag, place) \
+                   CROSS JOIN LATERAL (SELECT w.lead FROM lead w WHERE w.tenant_no = j.tenant_no \
+                   AND w.dataset_no = j.dataset_no AND w.email_tag = j.tag \
+                   UNION ALL SELECT l.lead FROM (SELECT w.row_id FROM lead_tag w \
+                   WHERE w.tenant_no = j.tenant_no AND w.dataset_no = j.dataset_no AND w.kind = 1 \
+                   AND w.tag = j.tag OFFSET 0) t CROSS JOIN LATERAL (SELECT w.lead FROM lead w \
+                   WHERE w.tenant_no = j.tenant_no AND w.row_id = t.row_id OFFSET 0) l LIMIT 1) h";
 }
 
 /// What is in the tag tables of a row.
@@ -69,7 +80,43 @@ pub(crate) struct Emails<'a> {
     pub(crate) own: i64,
 }
 
+/// An e-mail that must be free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wanted {
+    pub(crate) tenant: TenantNo,
+    pub(crate) dataset: DatasetNo,
+    pub(crate) tag: i64,
+}
+
+/// Live leads that have one of several e-mails (PostgreSQL): place and lead.
+pub(crate) async fn find_holders(
+    connection: &mut Connection<'_>,
+    wanted: &[Wanted],
+) -> Result<Vec<(usize, LeadId)>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut columns: [Vec<i64>; 3] = Default::default();
+    for Wanted { tenant, dataset, tag } in wanted {
+        push(&mut columns, [i64::from(tenant.0), i64::from(dataset.0), *tag]);
+    }
+    let question = columns.into_iter().fold(query(FIND_HOLDERS), Query::bind);
+    let rows = question.fetch_all(connection).await?;
+    let decode = |row: &Row| {
+        let cells = Cells::new(TABLE, row);
+        Ok((cells.number("place")?, LeadId::from_bytes(cells.bytes("lead")?)))
+    };
+    rows.iter().map(decode).collect()
+}
+
 impl Emails<'_> {
+    /// The e-mails, each once or more.
+    pub(crate) fn all(&self) -> impl Iterator<Item = i64> {
+        let more = self.tags.more.iter().filter(|(kind, _)| *kind == TagKind::EMAIL);
+        let first = self.tags.email.into_iter();
+        first.chain(more.map(|(_, tag)| *tag)).chain(self.probes.iter().copied())
+    }
+
     /// A live lead that has one of them, staged or in the tables.
     pub(crate) async fn find_holder(
         &self,
@@ -77,14 +124,7 @@ impl Emails<'_> {
         tenant: TenantNo,
         stage: &StageTransaction<'_>,
     ) -> Result<Option<LeadId>> {
-        let more = self.tags.more.iter().filter(|(kind, _)| *kind == TagKind::EMAIL);
-        let wanted: Vec<i64> = self
-            .tags
-            .email
-            .into_iter()
-            .chain(more.map(|(_, tag)| *tag))
-            .chain(self.probes.iter().copied())
-            .collect();
+        let wanted: Vec<i64> = self.all().collect();
         if wanted.is_empty() {
             return Ok(None);
         }

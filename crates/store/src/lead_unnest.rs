@@ -1,4 +1,4 @@
-//! New leads as columns, for PostgreSQL: one statement a table, whatever the number of rows.
+//! New leads as columns, for PostgreSQL: one statement a table, whatever the number of rows and of tenants.
 //!
 //! Row security refuses `COPY` into a table it guards; arrays go through it (protocols.md 5).
 
@@ -6,30 +6,40 @@ use leadvault_domain::{Compartment, TenantNo};
 
 use crate::cells::{stored, stored_len};
 use crate::engine::query::Value;
-use crate::engine::{Connection, query};
+use crate::engine::{Connection, Query, query};
 use crate::error::{Result, StoreError};
 use crate::lead::{LEAD_PARTS_MAX, NewLead, insert_lead};
 use crate::statement::{NONE, statements};
 
 statements! {
     /// Leads whose first e-mail is free.
-    INSERT_LEADS = NONE, postgres: concat!(insert_lead!(keep), "SELECT row_id, $1, lead, dataset_no, tree, \
-        leaf, 1, labels, email_tag, phone_tag, domain_tag, index_epoch, dup_no, batch, row_no, created_min, \
-        created_min, 0, parts, contact_schema, contact_revision, contact, profile_schema, \
-        profile_revision, profile FROM unnest($2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], \
-        $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], \
-        $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], \
-        $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[], $22::bytea[]) AS r (row_id, lead, \
-        dataset_no, tree, leaf, labels, email_tag, phone_tag, domain_tag, index_epoch, dup_no, batch, \
-        row_no, created_min, parts, contact_schema, contact_revision, contact, profile_schema, \
-        profile_revision, profile) ON CONFLICT DO NOTHING");
+    INSERT_LEADS = NONE, postgres: concat!(insert_lead!(keep), "SELECT row_id, tenant_no, lead, dataset_no, \
+        tree, leaf, 1, labels, email_tag, phone_tag, domain_tag, index_epoch, dup_no, batch, row_no, \
+        created_min, created_min, 0, parts, contact_schema, contact_revision, contact, profile_schema, \
+        profile_revision, profile FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], \
+        $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], \
+        $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], \
+        $17::bigint[], $18::bigint[], $19::bytea[], $20::bigint[], $21::bigint[], $22::bytea[]) \
+        AS r (tenant_no, row_id, lead, dataset_no, tree, leaf, labels, email_tag, phone_tag, domain_tag, \
+        index_epoch, dup_no, batch, row_no, created_min, parts, contact_schema, contact_revision, \
+        contact, profile_schema, profile_revision, profile) ON CONFLICT DO NOTHING");
     INSERT_TAGS = NONE, postgres: "INSERT INTO lead_tag (tenant_no, dataset_no, kind, tag, row_id) \
-        SELECT $1, r.dataset_no, r.kind, r.tag, r.row_id FROM unnest($2::bigint[], $3::bigint[], \
-        $4::bigint[], $5::bigint[]) AS r (dataset_no, kind, tag, row_id) ON CONFLICT DO NOTHING";
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+        ON CONFLICT DO NOTHING";
     INSERT_PARTS = NONE, postgres: "INSERT INTO lead_part (tenant_no, row_id, compartment, schema, \
-        revision, blob) SELECT $1, r.row_id, r.compartment, r.schema, r.revision, r.blob \
-        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[]) \
-        AS r (row_id, compartment, schema, revision, blob)";
+        revision, blob) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
+        $5::bigint[], $6::bytea[])";
+}
+
+/// A lead on its way into the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed<'l> {
+    /// Whose it is.
+    pub(crate) tenant: TenantNo,
+    /// The number of its row.
+    pub(crate) row_id: i64,
+    /// What it is.
+    pub(crate) lead: &'l NewLead,
 }
 
 /// Inserts leads that have different first e-mails; how many of them were stored.
@@ -38,19 +48,19 @@ statements! {
 /// What the engine says; more parts or tags than a lead may have.
 pub(crate) async fn insert_leads(
     connection: &mut Connection<'_>,
-    tenant: TenantNo,
-    leads: &[(i64, &NewLead)],
+    leads: &[Placed<'_>],
 ) -> Result<usize> {
-    if leads.iter().any(|(_, l)| l.parts.len().max(l.tags.more.len()) > LEAD_PARTS_MAX) {
+    let too_many = |l: &NewLead| l.parts.len().max(l.tags.more.len()) > LEAD_PARTS_MAX;
+    if leads.iter().any(|placed| too_many(placed.lead)) {
         return Err(StoreError::OutOfRange);
     }
     let numbers = |of: &dyn Fn(&NewLead) -> Result<Option<i64>>| {
-        let column: Result<Vec<_>> = leads.iter().map(|(_, lead)| of(lead)).collect();
+        let column: Result<Vec<_>> = leads.iter().map(|placed| of(placed.lead)).collect();
         column.map(Value::NumberColumn)
     };
     let mut insert = query(INSERT_LEADS)
-        .bind(i64::from(tenant.0))
-        .bind(leads.iter().map(|(row_id, _)| *row_id).collect::<Vec<i64>>())
+        .bind(leads.iter().map(|placed| i64::from(placed.tenant.0)).collect::<Vec<i64>>())
+        .bind(leads.iter().map(|placed| placed.row_id).collect::<Vec<i64>>())
         .bind(bytes(leads, |lead| Some(lead.id.bytes().to_vec())))
         .bind(numbers(&|lead| Ok(Some(lead.at.dataset.0.into())))?)
         .bind(numbers(&|lead| Ok(Some(lead.at.tree.into())))?)
@@ -75,8 +85,8 @@ pub(crate) async fn insert_leads(
     usize::try_from(done).map_err(|_| StoreError::OutOfRange)
 }
 
-fn bytes(leads: &[(i64, &NewLead)], of: impl Fn(&NewLead) -> Option<Vec<u8>>) -> Value {
-    Value::BytesColumn(leads.iter().map(|(_, lead)| of(lead)).collect())
+fn bytes(leads: &[Placed<'_>], of: impl Fn(&NewLead) -> Option<Vec<u8>>) -> Value {
+    Value::BytesColumn(leads.iter().map(|placed| of(placed.lead)).collect())
 }
 
 /// Inserts what leads that are stored have beside their rows: further tags, and compartments of their own.
@@ -85,35 +95,34 @@ fn bytes(leads: &[(i64, &NewLead)], of: impl Fn(&NewLead) -> Option<Vec<u8>>) ->
 /// What the engine says.
 pub(crate) async fn insert_sides(
     connection: &mut Connection<'_>,
-    tenant: TenantNo,
-    leads: &[(i64, &NewLead)],
+    leads: &[Placed<'_>],
 ) -> Result<()> {
-    let tags = leads.iter().flat_map(|(row_id, lead)| {
-        let dataset = i64::from(lead.at.dataset.0);
-        let row = move |(kind, tag): &(leadvault_domain::TagKind, i64)| {
-            (dataset, i64::from(kind.0), *tag, *row_id)
-        };
-        lead.tags.more.iter().map(row)
-    });
-    let (datasets, kinds, values, rows) = tags.collect::<(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>();
-    if !rows.is_empty() {
-        let insert = query(INSERT_TAGS).bind(i64::from(tenant.0)).bind(datasets).bind(kinds);
-        insert.bind(values).bind(rows).execute(connection).await?;
+    let mut tags: [Vec<i64>; 5] = Default::default();
+    let mut parts: [Vec<i64>; 5] = Default::default();
+    let mut blobs = Vec::new();
+    for Placed { tenant, row_id, lead } in leads.iter().copied() {
+        let (tenant, dataset) = (i64::from(tenant.0), i64::from(lead.at.dataset.0));
+        for (kind, tag) in &lead.tags.more {
+            push(&mut tags, [tenant, dataset, i64::from(kind.0), *tag, row_id]);
+        }
+        for part in lead.side_parts() {
+            let (schema, revision) = (i64::from(part.schema), i64::from(part.revision));
+            push(&mut parts, [tenant, row_id, i64::from(part.compartment.0), schema, revision]);
+            blobs.push(Some(part.blob.clone()));
+        }
     }
-    let parts: Vec<(i64, _)> = leads
-        .iter()
-        .flat_map(|(row_id, lead)| lead.side_parts().map(|part| (*row_id, part)))
-        .collect();
-    if !parts.is_empty() {
-        query(INSERT_PARTS)
-            .bind(i64::from(tenant.0))
-            .bind(parts.iter().map(|(row_id, _)| *row_id).collect::<Vec<i64>>())
-            .bind(parts.iter().map(|(_, p)| i64::from(p.compartment.0)).collect::<Vec<i64>>())
-            .bind(parts.iter().map(|(_, p)| i64::from(p.schema)).collect::<Vec<i64>>())
-            .bind(parts.iter().map(|(_, p)| i64::from(p.revision)).collect::<Vec<i64>>())
-            .bind(Value::BytesColumn(parts.iter().map(|(_, p)| Some(p.blob.clone())).collect()))
-            .execute(connection)
-            .await?;
+    if tags.iter().any(|column| !column.is_empty()) {
+        let insert = tags.into_iter().fold(query(INSERT_TAGS), Query::bind);
+        insert.execute(connection).await?;
+    }
+    if !blobs.is_empty() {
+        let insert = parts.into_iter().fold(query(INSERT_PARTS), Query::bind);
+        insert.bind(Value::BytesColumn(blobs)).execute(connection).await?;
     }
     Ok(())
+}
+
+/// Adds a row to columns.
+pub(crate) fn push<const N: usize>(columns: &mut [Vec<i64>; N], row: [i64; N]) {
+    columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
 }

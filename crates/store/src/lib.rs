@@ -17,6 +17,7 @@ pub mod fail_point;
 
 mod api_key;
 mod append;
+mod append_creations;
 mod ballast;
 mod cell_secret;
 mod cells;
@@ -33,6 +34,7 @@ mod exit_permit;
 mod export;
 mod export_extent;
 mod export_part;
+mod gather;
 mod head_watch;
 mod import;
 mod import_failure;
@@ -71,6 +73,7 @@ mod suppression;
 mod system_leaf;
 mod tag_row;
 mod tenant;
+mod together;
 mod words;
 mod write;
 

@@ -5,11 +5,13 @@ use leadvault_domain::{TenantNo, Timestamp};
 
 use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::query::Value;
+use crate::engine::{Connection, Query, Row, query};
 use crate::error::Result;
+use crate::lead_unnest::push;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome};
 
 statements! {
@@ -20,6 +22,10 @@ statements! {
     INSERT = "INSERT INTO replay (tenant_no, key_hmac, body_hmac, status, created_at, expires_at, \
               log_index, answer_leaf, answer_revision, answer) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    INSERT_SEVERAL = NONE, postgres: "INSERT INTO replay (tenant_no, status, created_at, expires_at, \
+              log_index, answer_revision, answer_leaf, key_hmac, body_hmac, answer) \
+              SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
+              $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) ON CONFLICT DO NOTHING";
     DELETE = "DELETE FROM replay WHERE tenant_no = $1 AND expires_at <= $2";
 }
 
@@ -78,6 +84,34 @@ impl InsertReplay {
         let conflict = used.map_or(Conflict::Missing, |row| Conflict::Replayed(Box::new(row)));
         Ok(Outcome::Conflict(conflict))
     }
+}
+
+/// Stores used keys beside several entries, named by log and index; how many rows went in: one less for each key
+/// that was used before.
+pub(crate) async fn insert_several(
+    connection: &mut Connection<'_>,
+    replays: &[(TenantNo, u64, &InsertReplay)],
+) -> Result<u64> {
+    let (mut numbers, mut leaves) = (<[Vec<i64>; 6]>::default(), Vec::new());
+    let [mut keys, mut bodies, mut answers] = <[Vec<_>; 3]>::default();
+    for (tenant, index, InsertReplay { row }) in replays {
+        let answer = row.answer.as_ref();
+        let revision = answer.map_or(0, |a| i64::from(a.revision));
+        let (created, expires) = (row.created_at.micros(), row.expires_at.micros());
+        let (tenant, status) = (i64::from(tenant.0), i64::from(row.status));
+        push(&mut numbers, [tenant, status, created, expires, stored(*index)?, revision]);
+        leaves.push(answer.map(|a| i64::from(a.leaf)));
+        keys.push(Some(row.key.to_vec()));
+        bodies.push(Some(row.body.to_vec()));
+        answers.push(answer.map(|a| a.blob.clone()));
+    }
+    let insert = numbers.into_iter().fold(query(INSERT_SEVERAL), Query::bind);
+    let insert = insert.bind(Value::NumberColumn(leaves)).bind(Value::BytesColumn(keys));
+    insert
+        .bind(Value::BytesColumn(bodies))
+        .bind(Value::BytesColumn(answers))
+        .execute(connection)
+        .await
 }
 
 /// Frees keys that are over. Their leaves are punctured before ([`DataStore::list_replay_leaves`]).

@@ -4,10 +4,12 @@ use leadvault_domain::{TenantNo, Timestamp};
 
 use crate::cells::Cells;
 use crate::data_store::DataStore;
-use crate::engine::{Connection, Row, query};
+use crate::engine::query::Value;
+use crate::engine::{Connection, Engine, Row, query};
 use crate::error::Result;
+use crate::gather::Question;
 use crate::scope::TenantScope;
-use crate::statement::statements;
+use crate::statement::{NONE, statements};
 use crate::write::Outcome;
 
 statements! {
@@ -16,6 +18,8 @@ statements! {
     LIST_ROWS = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = $1 \
                  AND tag > $2 ORDER BY tag LIMIT $3";
     FIND = "SELECT tag, month, reason, expires_at FROM suppression WHERE tenant_no = $1 AND tag = $2";
+    FIND_SEVERAL = NONE, postgres: "SELECT tag, month, reason, expires_at FROM suppression \
+                    WHERE tenant_no = $1 AND tag = ANY ($2::bytea[])";
     INSERT = "INSERT INTO suppression (tenant_no, tag, month, reason, expires_at) \
               VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     DELETE = "DELETE FROM suppression WHERE tenant_no = $1 AND tag = $2";
@@ -95,8 +99,7 @@ impl DataStore {
         scope: TenantScope,
         tag: [u8; 16],
     ) -> Result<Option<SuppressionRow>> {
-        let question = query(FIND).bind(scope.no()).bind(tag.to_vec());
-        self.engine().find(scope, question, decode).await
+        self.ask(scope, Tagged(tag)).await
     }
 
     /// The values that are suppressed at `now`, ascending: what an import searches.
@@ -126,6 +129,31 @@ impl DataStore {
         let after = after.map(|tag| tag.to_vec()).unwrap_or_default();
         let question = query(LIST_ROWS).bind(scope.no()).bind(after).bind(i64::from(limit));
         self.engine().list(scope, question, decode).await
+    }
+}
+
+/// A value of the list, expired or not.
+#[derive(Debug)]
+pub(crate) struct Tagged([u8; 16]);
+
+impl Question for Tagged {
+    type Answer = Option<SuppressionRow>;
+
+    async fn answer(
+        engine: &Engine,
+        tenant: TenantNo,
+        all: Vec<Self>,
+    ) -> Result<Vec<Option<SuppressionRow>>> {
+        let question = match all.as_slice() {
+            [one] => query(FIND).bind(i64::from(tenant.0)).bind(one.0.to_vec()),
+            all => {
+                let tags = all.iter().map(|question| Some(question.0.to_vec())).collect();
+                query(FIND_SEVERAL).bind(i64::from(tenant.0)).bind(Value::BytesColumn(tags))
+            }
+        };
+        let rows = engine.list(TenantScope(tenant), question, decode).await?;
+        let found = |tag| rows.iter().find(|row| row.tag == tag).cloned();
+        Ok(all.iter().map(|question| found(question.0)).collect())
     }
 }
 

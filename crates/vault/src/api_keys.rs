@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
-use crate::credential::{ShownKey, make_key};
+use crate::credential::{Proof, ShownKey, make_key};
 use crate::error::{Fault, Pointed, Refusal, TOO_MANY};
 use crate::idempotency::{self, Made};
 use crate::operator;
@@ -119,25 +119,36 @@ impl NewKey {
     }
 }
 
-/// Finds the caller behind a key that was shown.
+/// Finds the caller behind a key that was shown; whether it was recalled and not looked up.
 ///
 /// # Errors
 /// [`Fault::Unauthenticated`], whatever is wrong.
-pub(crate) async fn verify(cell: &Cell, shown: &ShownKey) -> Result<Caller, Fault> {
+pub(crate) async fn verify(
+    cell: &Cell,
+    shown: &ShownKey,
+    proof: Proof,
+) -> Result<(Caller, bool), Fault> {
+    let now = cell.clock().now();
+    let alone = cell.parts().node.is_none();
+    if (alone || proof == Proof::AtCommit)
+        && let Ok(room) = cell.room(shown.tenant)
+        && let Some(caller) = room.recalled().find(shown, room.control().state_gen, now)
+    {
+        return Ok((caller, !alone));
+    }
     let found = cell.data().find_shown_key(TenantScope(shown.tenant), shown.key).await?;
     let (row, control) = found.ok_or(Fault::Unauthenticated)?;
-    let now = cell.clock().now();
     let expired = row.expires_at.is_some_and(|at| at <= now);
     let genuine = leadvault_crypto::constant_time_eq(&row.secret_hash, &shown.secret_hash);
     if !genuine || expired || row.revoked_at.is_some() {
         return Err(Fault::Unauthenticated);
     }
     // What another node did before this call was begun is known to it.
-    if cell.parts().node.is_some() {
+    if !alone {
         cell.catch_up(shown.tenant, control).await.map_err(|refusal| refusal.fault)?;
     }
     let room = cell.room(shown.tenant).map_err(|_| Fault::Unauthenticated)?;
-    Ok(Caller {
+    let caller = Caller {
         tenant: room.id,
         key: row.id,
         principal: row.principal,
@@ -147,7 +158,10 @@ pub(crate) async fn verify(cell: &Cell, shown: &ShownKey) -> Result<Caller, Faul
         default_instruction: row.default_instruction,
         default_purpose: row.default_purpose,
         datasets: row.datasets,
-    })
+    };
+    // Of the generation the row was read under, whatever has become of it since.
+    room.recalled().keep(shown, control.state_gen, row.expires_at, &caller);
+    Ok((caller, false))
 }
 
 /// Makes a key.

@@ -11,6 +11,8 @@ use crate::error::Refusal;
 pub struct Call {
     /// Who calls.
     pub caller: Caller,
+    /// Whether that is yet to be confirmed by the commit of the call ([`crate::Proof::AtCommit`]).
+    pub open: bool,
     /// The instruction the call names (header `Instruction`).
     pub instruction: Option<Named>,
     /// The purpose it names (header `Purpose`).

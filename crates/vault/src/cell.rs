@@ -14,7 +14,7 @@ use leadvault_ledger::{AppendChunks, DirSource, Journal, LogKeys, OPERATOR_LOG};
 use leadvault_store::{DataStore, KeyStore, LogFiles, NodeId, Outcome, Write};
 
 use crate::control;
-use crate::credential::{Credential, ShownKey, is_operator};
+use crate::credential::{Credential, Proof, ShownKey, is_operator};
 use crate::error::{Fault, Refusal};
 use crate::idempotency::InFlight;
 use crate::publisher::Publisher;
@@ -249,15 +249,20 @@ impl Cell {
         TenantKeys::open(&self.parts.services, id, no, logged_epoch).await
     }
 
-    /// Finds out who shows a bearer token.
+    /// Finds out who shows a bearer token; whether that is yet to be confirmed by the commit of the call. A call that
+    /// was refused without one asks again, with [`Proof::Now`].
     ///
     /// # Errors
     /// [`Fault::Unauthenticated`] for a missing, wrong, expired or revoked key, always the same, and for one
     /// of a region nobody knows; [`Fault::WrongRegion`] for a key of another region, with its endpoint.
-    pub async fn authenticate(&self, bearer: &str) -> Result<Credential, Fault> {
+    pub async fn authenticate(
+        &self,
+        bearer: &str,
+        proof: Proof,
+    ) -> Result<(Credential, bool), Fault> {
         if is_operator(bearer, &self.parts.operator_key_hash) {
             self.catch_up_all().await?;
-            return Ok(Credential::Operator);
+            return Ok((Credential::Operator, false));
         }
         let shown = ShownKey::parse(bearer).ok_or(Fault::Unauthenticated)?;
         if shown.region != self.parts.region {
@@ -266,8 +271,8 @@ impl Cell {
                 endpoint.map_or(Fault::Unauthenticated, |endpoint| Fault::WrongRegion { endpoint })
             );
         }
-        let caller = crate::api_keys::verify(self, &shown).await?;
-        Ok(Credential::Tenant(Box::new(caller)))
+        let (caller, open) = crate::api_keys::verify(self, &shown, proof).await?;
+        Ok((Credential::Tenant(Box::new(caller)), open))
     }
 
     /// Whether the cell can serve. Probes the journal where it failed last, and otherwise at most once a

@@ -14,6 +14,15 @@ const SECRET_CHARS: usize = 64;
 /// A longer header cannot be one of our keys.
 const BEARER_CHARS_MAX: usize = 256;
 
+/// When a credential must be proven to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Before anything is done.
+    Now,
+    /// At the commit without which the call releases nothing: it asserts the generation of the control state.
+    AtCommit,
+}
+
 /// Who showed a credential.
 #[derive(Debug, Clone)]
 pub enum Credential {

@@ -132,6 +132,10 @@ impl Cell {
             }
             Verdict::Deny(deny) => {
                 let mut entry = draft(call, at, LogOperation::Data(operation), on, deny.code);
+                self.prove(room, call).await?;
+                if room.control().state_gen != control.state_gen {
+                    return Err(Fault::Stale.into());
+                }
                 let considered = deny.instruction.filter(|i| Some(i.id) != unstored);
                 let denied = Denied {
                     key: call.key(),

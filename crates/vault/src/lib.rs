@@ -42,6 +42,7 @@ mod leaf_numbers;
 mod mask;
 mod operator;
 mod publisher;
+mod recalled;
 mod restore;
 mod room;
 mod suppression;
@@ -50,7 +51,7 @@ mod upkeep;
 
 pub use call::{Act, Answer, Call, Outcome, Stamp};
 pub use cell::{Appender, Cell, CellParts, Readiness};
-pub use credential::{Credential, make_operator_key, operator_key_hash};
+pub use credential::{Credential, Proof, make_operator_key, operator_key_hash};
 pub use error::{Fault, Pointed, Question, Refusal};
 pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;

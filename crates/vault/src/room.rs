@@ -22,6 +22,7 @@ use crate::denials::Denials;
 use crate::error::{Fault, Refusal};
 use crate::import::job::{Gauges, KnownImports};
 use crate::instructions::register::Register;
+use crate::recalled::Recalled;
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,7 @@ pub(crate) struct Room {
     control: ArcSwap<Control>,
     calls: Mutex<HashMap<InstructionId, HourCount>>,
     imports: Mutex<KnownImports>,
+    recalled: Mutex<Recalled>,
     gauges: Arc<Gauges>,
     turns: Mutex<HashMap<DatasetNo, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -160,6 +162,7 @@ impl Room {
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),
             imports: Mutex::new(KnownImports::new()),
+            recalled: Mutex::default(),
             gauges: Arc::default(),
             turns: Mutex::default(),
         }
@@ -225,6 +228,11 @@ impl Room {
     pub(crate) fn remember_import(&self, no: u32, id: ImportId) {
         let mut imports = self.imports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         imports.insert(no, id);
+    }
+
+    /// The keys that were found genuine under the present control state.
+    pub(crate) fn recalled(&self) -> std::sync::MutexGuard<'_, Recalled> {
+        self.recalled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Uploads that run.

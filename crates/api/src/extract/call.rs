@@ -53,6 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OperatorCall {
 pub(super) fn tenant_call(parts: &Parts, body: &[u8]) -> Result<Call, Fault> {
     Ok(Call {
         caller: caller(parts)?,
+        open: shown(parts)?.open,
         instruction: headers::instruction(&parts.headers)?,
         purpose: headers::purpose(&parts.headers)?,
         request: request_id(parts)?,
@@ -127,8 +128,11 @@ pub(super) fn author(parts: &Parts, body: &[u8]) -> Result<Author, Fault> {
 }
 
 fn credential(parts: &Parts) -> Result<Arc<Credential>, Fault> {
-    let shown = parts.extensions.get::<Shown>().ok_or(Fault::Unauthenticated)?;
-    Ok(Arc::clone(&shown.0))
+    Ok(Arc::clone(&shown(parts)?.credential))
+}
+
+fn shown(parts: &Parts) -> Result<&Shown, Fault> {
+    parts.extensions.get::<Shown>().ok_or(Fault::Unauthenticated)
 }
 
 fn request_id(parts: &Parts) -> Result<RequestId, Fault> {

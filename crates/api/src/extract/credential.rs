@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use leadvault_vault::{Credential, Fault};
+use leadvault_vault::{Credential, Fault, Proof};
 
 use crate::problem::Problem;
 use crate::rate::Standing;
@@ -15,7 +15,27 @@ use crate::state::ApiState;
 
 /// The credential of a request, as handlers see it.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown(pub(crate) Arc<Credential>);
+pub(crate) struct Shown {
+    /// Who shows it.
+    pub(crate) credential: Arc<Credential>,
+    /// Whether that is yet to be confirmed by the commit of the call.
+    pub(crate) open: bool,
+}
+
+/// Calls that release nothing without a commit, which proves their key as well: the many small ones.
+const PROVEN_AT_COMMIT: [(Method, &str); 3] = [
+    (Method::GET, "/v1/leads/{id}"),
+    (Method::POST, "/v1/leads"),
+    (Method::POST, "/v1/leads/search"),
+];
+
+/// When the key of a request must be proven. One that names an `Idempotency-Key` may be answered from its record.
+fn proof_of(request: &Request) -> Proof {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let named = |(method, route): &(Method, &str)| request.method() == *method && path == *route;
+    let repeats = request.headers().contains_key("idempotency-key");
+    if PROVEN_AT_COMMIT.iter().any(named) && !repeats { Proof::AtCommit } else { Proof::Now }
+}
 
 /// Lets a request with a genuine key pass, as long as its tenant has requests left; 401, 421 or 429 otherwise.
 pub(crate) async fn authenticate(
@@ -24,10 +44,10 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Response {
     let shown = match bearer(request.headers()) {
-        Ok(token) => state.cell.authenticate(token).await,
+        Ok(token) => state.cell.authenticate(token, proof_of(&request)).await,
         Err(fault) => Err(fault),
     };
-    let credential = match shown {
+    let (credential, open) = match shown {
         Ok(credential) => credential,
         Err(fault) => return Problem::from(fault).into_response(),
     };
@@ -45,7 +65,8 @@ pub(crate) async fn authenticate(
             Problem::from(Fault::RateLimited { retry_after_seconds: seconds }).into_response()
         }
         _ => {
-            request.extensions_mut().insert(Shown(Arc::new(credential)));
+            let credential = Arc::new(credential);
+            request.extensions_mut().insert(Shown { credential, open });
             next.run(request).await
         }
     };

@@ -49,6 +49,20 @@ const WRITE_LOCK: i32 = 0x4c56_0001;
 /// Class of the locks of the logs' ends; `journal` takes the same one later in a transaction.
 pub(crate) const LOG_LOCK: i32 = 0x4c56_0002;
 
+/// Statements run as they are written: tables in their order, each by an index, planned once for a connection.
+/// Left to itself the planner goes by statistics, which are missing or old exactly while a large import runs:
+/// it then reads a dataset for each row of a slice. A short statement also takes longer to plan than to run.
+const PLANNING: [(&str, &str); 8] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("join_collapse_limit", "1"),
+    ("from_collapse_limit", "1"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("jit", "off"),
+];
+
 /// How a database is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct PostgresOptions {
@@ -218,6 +232,7 @@ fn options(url: &str) -> Result<PgConnectOptions> {
     Ok(options
         .application_name("leadvault")
         .statement_cache_capacity(STATEMENT_CACHE)
+        .options(PLANNING)
         .options([
             ("synchronous_commit", "on"),
             ("default_transaction_isolation", "read committed"),
@@ -225,8 +240,6 @@ fn options(url: &str) -> Result<PgConnectOptions> {
             ("search_path", "public"),
             ("lock_timeout", LOCK_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
-            // Statements are short; planning them by compiling takes longer than running them.
-            ("jit", "off"),
         ])
         // Statements are static and values are nobody's business: the driver logs nothing.
         .disable_statement_logging())

@@ -55,6 +55,11 @@ macro_rules! every_case {
                 pages_go_by_leaf_and_survive_an_erasure_between_them
                 another_tenants_scope_finds_nothing
             }
+            creation {
+                a_batch_of_new_leads_is_as_if_each_came_alone
+                a_used_key_in_a_batch_of_new_leads_is_told_as_alone
+                new_leads_of_many_tenants_go_together_and_stale_ones_stay_out
+            }
             slice {
                 a_slice_is_stored_whole_and_found_by_every_tag
                 rows_that_lose_are_named_with_whom_they_met

@@ -8,6 +8,7 @@
 mod contract;
 mod control;
 mod crash;
+mod creation;
 mod export;
 mod full_disk;
 mod journal;
@@ -15,6 +16,7 @@ mod keys;
 mod kit;
 mod lead;
 mod lead_model;
+mod plans;
 mod row_security;
 mod slice;
 mod stage;

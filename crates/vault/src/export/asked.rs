@@ -91,6 +91,7 @@ impl Asked {
                 default_purpose: None,
                 datasets: self.datasets.clone(),
             },
+            open: false,
             instruction: Some(self.named()),
             purpose: Some(self.purpose),
             request: self.request,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leadvault_domain::{DecisionCode, Operation, Role, TenantNo};
 use leadvault_ledger::{EntryDraft, Generations, Journal, LogOperation, ResourceType};
 use leadvault_policy as policy;
+use leadvault_store::TenantScope;
 
 use super::permit::draft;
 use crate::call::{Call, Stamp};
@@ -49,6 +50,22 @@ impl Cell {
         self.not_found_as(room, call, LogOperation::Data(operation), on).await
     }
 
+    /// As [`Cell::not_found`], of a call whose key the commit proves: what another node made since is not missing, and
+    /// a key it revoked learns nothing.
+    ///
+    /// Goes into [`Cell::settled`], for it may come back as [`Fault::Stale`].
+    pub(crate) async fn missing(
+        &self,
+        room: &Room,
+        call: &Call,
+        operation: Operation,
+        on: ResourceType,
+    ) -> Refusal {
+        let control = room.control();
+        let operation = LogOperation::Data(operation);
+        self.not_found_under(room, call, operation, on, Some(control.read_generations())).await
+    }
+
     /// As [`Cell::not_found`], of an administrative act.
     pub(crate) async fn not_found_as(
         &self,
@@ -57,9 +74,20 @@ impl Cell {
         operation: LogOperation,
         on: ResourceType,
     ) -> Refusal {
+        self.not_found_under(room, call, operation, on, None).await
+    }
+
+    async fn not_found_under(
+        &self,
+        room: &Room,
+        call: &Call,
+        operation: LogOperation,
+        on: ResourceType,
+        asserted: Option<Generations>,
+    ) -> Refusal {
         let at = self.clock().now();
         let entry = draft(call, at, operation, on, DecisionCode::NotFound);
-        match self.commit(room, entry, None).await {
+        match self.commit(room, entry, asserted).await {
             Ok(receipt) => Refusal {
                 fault: Fault::NotFound,
                 instruction: None,
@@ -90,6 +118,20 @@ impl Cell {
             Some(_) => Err(Fault::Denied(DecisionCode::Dataset)),
             None => Ok(()),
         }
+    }
+
+    /// Confirms who calls, and what other nodes did before, where a refusal would tell it without a commit.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthenticated`] for a key that was revoked meanwhile; what keys and store say.
+    pub(crate) async fn prove(&self, room: &Room, call: &Call) -> Result<(), Refusal> {
+        if call.open {
+            if let Some(control) = self.data().find_control(TenantScope(room.no)).await? {
+                self.catch_up(room.no, control).await?;
+            }
+            self.require_live_key(room, call)?;
+        }
+        Ok(())
     }
 
     /// Lets a call pass whose role is one of `roles`; records the refusal otherwise. A key that is limited to
@@ -147,6 +189,9 @@ impl Cell {
         on: ResourceType,
         (fault, code): (Fault, DecisionCode),
     ) -> Refusal {
+        if let Err(unproven) = self.prove(room, call).await {
+            return unproven;
+        }
         let entry = draft(call, self.clock().now(), operation, on, code);
         let state_gen = room.control().state_gen;
         let (purpose, instruction) = (None, None);

@@ -63,7 +63,7 @@ async fn create_once(
 ) -> Outcome<MadeLead> {
     let on = ResourceType::Record;
     let Ok(dataset) = datasets::visible(room, call, doc.dataset) else {
-        return Err(cell.not_found(room, call, Operation::Store, on).await);
+        return Err(cell.missing(room, call, Operation::Store, on).await);
     };
     let labels = labels_of(&dataset, fields, doc.origin.as_deref());
     let mut ask = Ask::new(operations_of(Kind::Create));
@@ -73,6 +73,7 @@ async fn create_once(
     let permit = cell.permit(room, call, &Cell::ask(call, ask), on).await?;
     let fields = checked(cell, crate::import::Enabled::by(&permit), fields, &dataset)?;
     if let Some(field) = suppression::find(cell, room, &dataset, &fields).await? {
+        cell.prove(room, call).await?;
         return Err(suppression::refusal(field));
     }
     let tree = dataset.tree;

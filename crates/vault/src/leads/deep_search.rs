@@ -75,7 +75,7 @@ async fn search_once(
 ) -> Outcome<LeadPage> {
     let on = ResourceType::Query;
     let Ok(asked) = search.dataset.map(|id| datasets::visible(room, call, id)).transpose() else {
-        return Err(cell.not_found(room, call, Operation::Search, on).await);
+        return Err(cell.missing(room, call, Operation::Search, on).await);
     };
     let category = |f: FieldNo| asked.as_ref().map_or_else(|| f.category(), |d| category_of(d, f));
     let named = search.inside.iter().chain(search.fields.iter().flatten());

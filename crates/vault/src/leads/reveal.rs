@@ -52,7 +52,7 @@ async fn reveal_once(
     let (row, dataset) = match found {
         Ok(found) => found,
         Err(refusal) if refusal.fault == Fault::NotFound => {
-            return Err(cell.not_found(room, call, operation, on).await);
+            return Err(cell.missing(room, call, operation, on).await);
         }
         Err(other) => return Err(other),
     };
@@ -60,7 +60,7 @@ async fn reveal_once(
     let permit = cell.permit(room, call, &ask, on).await?;
     let located = match locate(&*room.ring()?, &row) {
         Ok(located) => located,
-        Err(Fault::NotFound) => return Err(cell.not_found(room, call, operation, on).await),
+        Err(Fault::NotFound) => return Err(cell.missing(room, call, operation, on).await),
         Err(other) => return Err(other.into()),
     };
     let named = fields.unwrap_or(&[]);

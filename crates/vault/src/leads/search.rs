@@ -85,7 +85,7 @@ async fn search_once(
 ) -> Outcome<LeadPage> {
     let on = ResourceType::Query;
     let Ok(known) = asked_datasets(room, call, search.dataset) else {
-        return Err(cell.not_found(room, call, Operation::Search, on).await);
+        return Err(cell.missing(room, call, Operation::Search, on).await);
     };
     let with_fields = search.fields.is_some();
     // A hit tells the field that was looked for, whatever fields it is answered with.

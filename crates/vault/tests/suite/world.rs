@@ -13,7 +13,7 @@ use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::LogKeys;
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
 use leadvault_vault::{
-    Act, Call, Cell, CellParts, Credential, Named, datasets, instructions, tenants,
+    Act, Call, Cell, CellParts, Credential, Named, Proof, datasets, instructions, tenants,
 };
 use serde_json::json;
 
@@ -166,7 +166,8 @@ impl World {
         let tenant = serde_json::from_slice(tenant.to_string().as_bytes()).unwrap();
         let act = Act { idempotency_key: None, route: "test", fingerprint: [0; 32] };
         let made = tenants::create(&cell, &act, tenant).await.unwrap();
-        let caller = match cell.authenticate(made.secret.unwrap().expose()).await.unwrap() {
+        let shown = made.secret.unwrap();
+        let caller = match cell.authenticate(shown.expose(), Proof::Now).await.unwrap().0 {
             Credential::Tenant(caller) => *caller,
             Credential::Operator => panic!("a tenant's key"),
         };
@@ -177,6 +178,7 @@ impl World {
             request: RequestId::make(clock.as_ref(), &SystemEntropy).unwrap(),
             idempotency_key: None,
             route: "test",
+            open: false,
             fingerprint: [0; 32],
         };
         let dataset = serde_json::from_slice(br#"{"name":"Fair","default_region":"US"}"#).unwrap();

@@ -151,7 +151,8 @@ async fn sides<'a>(
         }
         None => Reader::new(new.options()?),
     };
-    let feed = Feed::new(reader, Arc::clone(&press), Arc::clone(room), out, known);
+    let rows = cell.data().slice_rows();
+    let feed = Feed::new(reader, Arc::clone(&press), Arc::clone(room), out, known, rows);
     let storing = Storing {
         cell,
         call,

@@ -1,6 +1,6 @@
 //! The body of an upload, cut into portions that workers parse and seal: at most [`AHEAD`] of them wait.
 //!
-//! A portion ends with a row, after [`PORTION_ROWS`] of them or [`PORTION_BYTES`], so that what is in flight
+//! A portion ends with a row, after as many as a slice has or [`PORTION_BYTES`], so that what is in flight
 //! does not grow with the file, however long its rows are. Bytes that were stored before are compared by
 //! their digest and dropped.
 
@@ -20,9 +20,6 @@ use super::press::{Portion, Press, Raw, Slice};
 use crate::error::{Fault, Pointed, Question, Refusal};
 use crate::room::Room;
 
-/// Rows of one portion: one slice, about ten milliseconds of the one writer, so that other tenants' entries
-/// go between.
-const PORTION_ROWS: usize = 256;
 /// Bytes of the file in one portion, unless a single row is longer.
 const PORTION_BYTES: usize = 1 << 20;
 /// Portions that wait between the reader and the store.
@@ -64,6 +61,8 @@ pub(super) struct Feed {
     /// Offset of the first of them in the file.
     open_at: u64,
     rows: Vec<Raw>,
+    /// Rows of one portion, which is one slice.
+    portion_rows: usize,
     leaves: Range<u32>,
     leaf_block: u32,
 }
@@ -96,6 +95,7 @@ impl Feed {
         room: Arc<Room>,
         out: Sender<Fed>,
         known: Known,
+        portion_rows: usize,
     ) -> Self {
         Self {
             reader,
@@ -106,6 +106,7 @@ impl Feed {
             open_at: known.next_byte,
             known,
             rows: Vec::new(),
+            portion_rows,
             leaves: 0..0,
             leaf_block: LEAF_BLOCKS.start,
         }
@@ -176,7 +177,7 @@ impl Feed {
             }
             let read =
                 self.rows.last().map_or(0, |row| row.end_byte().saturating_sub(self.open_at));
-            if self.rows.len() >= PORTION_ROWS || read >= PORTION_BYTES as u64 {
+            if self.rows.len() >= self.portion_rows || read >= PORTION_BYTES as u64 {
                 self.send_portion().await?;
             }
         }
