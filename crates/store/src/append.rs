@@ -16,9 +16,9 @@ use leadvault_ledger::{
     AppendChunks, AppendError, Appended, Batch, CommittedChunk, Hash, Op, OpResult,
 };
 
+use crate::append_creations::{creation, creations};
 use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
-use crate::append_creations::{creation, creations};
 use crate::engine::connection::{CommitError, Transaction};
 use crate::engine::{Connection, Engine, Reach};
 use crate::error::StoreError;

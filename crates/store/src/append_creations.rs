@@ -128,7 +128,9 @@ async fn insert(
     }
     let mut new = Vec::with_capacity(valid.len());
     for (_, creation) in valid.iter().filter(|(at, _)| !taken.contains_key(at)) {
-        for (row_id, lead) in number(connection, std::slice::from_ref(&creation.insert.lead)).await? {
+        for (row_id, lead) in
+            number(connection, std::slice::from_ref(&creation.insert.lead)).await?
+        {
             new.push(Placed { tenant: creation.op.log, row_id, lead });
         }
     }
@@ -204,10 +206,8 @@ async fn place(
         }
     }
     let stored = change::insert_several(connection, &changes).await?;
-    let used = match replays.is_empty() {
-        true => 0,
-        false => replay::insert_several(connection, &replays).await?,
-    };
+    let used =
+        if replays.is_empty() { 0 } else { replay::insert_several(connection, &replays).await? };
     // A key that was used before, by a request that another node answered.
     if [stored, used].map(usize::try_from) != [Ok(changes.len()), Ok(replays.len())] {
         return Err(Halt::Apart);

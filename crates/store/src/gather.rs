@@ -143,7 +143,8 @@ mod tests {
     use crate::engine::{SqliteEngine, StoreOptions};
 
     /// Answers with itself, and writes down who was asked together.
-    struct Echo(u32, Arc<Mutex<Vec<(TenantNo, Vec<u32>)>>>);
+    struct Echo(u32, Batches);
+    type Batches = Arc<Mutex<Vec<(TenantNo, Vec<u32>)>>>;
 
     impl Question for Echo {
         type Answer = u32;
@@ -154,10 +155,7 @@ mod tests {
             let log = first.ok_or(StoreError::OutOfRange)?;
             log.lock().unwrap().push((tenant, numbers.clone()));
             tokio::task::yield_now().await;
-            match numbers.contains(&13) {
-                true => Err(StoreError::Unwritable),
-                false => Ok(numbers),
-            }
+            if numbers.contains(&13) { Err(StoreError::Unwritable) } else { Ok(numbers) }
         }
     }
 

@@ -62,18 +62,18 @@ pub(crate) async fn a_batch_of_new_leads_is_as_if_each_came_alone(cell: &TestCel
         let old_key = InsertLead { lead: lead(13, email(1_300)), probes: vec![5] };
         let ops = vec![
             creation(scope, 1, email(1), None),
-            creation(scope, 2, email(1), None),         // of the batch
-            creation(scope, 3, email(5), None),         // of before, by its first e-mail
-            creation(scope, 4, email(50), None),        // … by its second
-            creation(scope, 5, more(500, 5), None),     // by its own second
+            creation(scope, 2, email(1), None),     // of the batch
+            creation(scope, 3, email(5), None),     // of before, by its first e-mail
+            creation(scope, 4, email(50), None),    // … by its second
+            creation(scope, 5, more(500, 5), None), // by its own second
             creation(scope, 6, more(600, 601), None),
-            creation(scope, 7, email(601), None),       // the second of one of the batch
+            creation(scope, 7, email(601), None), // the second of one of the batch
             creation(scope, 8, LeadTags::default(), Some(1)),
             creation(scope, 9, email(9), Some(2)),
             creation(scope, 10, more(1, 1_000), None),
             creation(scope, 11, more(1_100, 1_100), None),
             creation_of(scope, 12, insert(numbered), None), // may share
-            creation_of(scope, 13, old_key, None),      // under the tag key of before
+            creation_of(scope, 13, old_key, None),          // under the tag key of before
         ];
         let count = ops.len();
         let mut results = Vec::new();

@@ -24,8 +24,11 @@ async fn read_per_lead(prepare: &str) -> u64 {
     databases.make_login();
     let owner = databases.data_url(OWNER);
     // Nobody else looks at the tables meanwhile.
-    psql(&owner, "ALTER TABLE lead SET (autovacuum_enabled = off); \
-                  ALTER TABLE lead_tag SET (autovacuum_enabled = off)");
+    psql(
+        &owner,
+        "ALTER TABLE lead SET (autovacuum_enabled = off); \
+                  ALTER TABLE lead_tag SET (autovacuum_enabled = off)",
+    );
     psql(&owner, prepare);
     let (files, few) = (std::path::Path::new(""), PostgresOptions { readers: 1, writers: 1 });
     let data = DataStore::open_postgres(&databases.data_url(APP), files, few).await.unwrap();

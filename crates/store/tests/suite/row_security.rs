@@ -197,7 +197,7 @@ async fn an_older_and_a_newer_schema_are_refused() {
     assert!(matches!(newer, StoreError::SchemaNewer { found: 9999, .. }), "{newer:?}");
     let migrated = DataStore::migrate_postgres(&owner).await.unwrap_err();
     assert!(matches!(migrated, StoreError::SchemaNewer { found: 9999, .. }), "{migrated:?}");
-    psql(&owner, "UPDATE _sqlx_migrations SET version = 0");
+    psql(&owner, "DELETE FROM _sqlx_migrations");
     let older = DataStore::open_postgres(&app, files, FEW).await.unwrap_err();
     assert!(matches!(older, StoreError::SchemaOlder { found: 0, .. }), "{older:?}");
 }

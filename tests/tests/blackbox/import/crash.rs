@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::kit;
 
-/// Rows of the file: three slices.
-const ROWS: usize = 600;
+/// Rows of the file: three slices of the engine with the larger ones.
+const ROWS: usize = 2_600;
 /// One row in so many repeats an address of the file.
 const REPEATS: usize = 10;
 /// One row in so many has the address of a lead that is there.

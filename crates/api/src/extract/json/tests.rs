@@ -182,7 +182,9 @@ mod served {
             let credential = credential.clone();
             async move {
                 if let Some(credential) = credential {
-                    request.extensions_mut().insert(Shown { credential: Arc::new(credential), open: false });
+                    request
+                        .extensions_mut()
+                        .insert(Shown { credential: Arc::new(credential), open: false });
                 }
                 request.extensions_mut().insert(RequestId::from_bytes([4; 16]));
                 let response: Response = next.run(request).await;

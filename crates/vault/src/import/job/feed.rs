@@ -7,10 +7,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::super::digest::Prefix;
@@ -22,6 +24,8 @@ use crate::room::Room;
 
 /// Bytes of the file in one portion, unless a single row is longer.
 const PORTION_BYTES: usize = 1 << 20;
+/// A body that pauses this long has its rows so far stored: whoever sends slowly, or is cut off, loses little.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Portions that wait between the reader and the store.
 pub(super) const AHEAD: usize = 2;
 /// Bytes read at a time, so that no other task waits long for this one.
@@ -119,7 +123,15 @@ impl Feed {
     {
         let mut before = Prefix::default();
         let mut came = 0_u64;
-        while let Some(chunk) = body.next().await {
+        loop {
+            let chunk = match timeout(PAUSE, body.next()).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(_) => {
+                    self.send_portion().await?;
+                    continue;
+                }
+            };
             // Cut off: what is stored stays, the client goes on from `next_byte`.
             let Ok(chunk) = chunk else { return Err(cut_off().into()) };
             came = came.saturating_add(chunk.len() as u64);
