@@ -3,6 +3,7 @@
 mod answer;
 mod caller;
 mod files;
+mod fixture;
 mod program;
 mod stores;
 mod tenant;
@@ -11,6 +12,7 @@ mod vault;
 pub use answer::Answer;
 pub use caller::Caller;
 pub use files::{copy_database, copy_dir, files};
+pub use fixture::fixture;
 pub use program::{binary, run, until};
 pub use stores::{Stores, on_postgres};
 pub use tenant::{Tenant, attestation, instruction};

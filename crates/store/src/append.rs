@@ -23,7 +23,8 @@ use crate::engine::connection::{CommitError, Transaction};
 use crate::engine::{Connection, Engine, Reach};
 use crate::error::StoreError;
 use crate::fail_point::Steps;
-use crate::journal::{self, Appending, Chunk, End, LogEnd};
+use crate::journal::{self, Appending, Chunk};
+use crate::log_end::{self, End, LogEnd};
 use crate::stage::StageTransaction;
 use crate::write::{Conflict, Outcome, Place, Ran, Spot, Write};
 
@@ -194,7 +195,7 @@ impl DataStore {
         self.steps().reached("commit.1.begun");
         let stage = StageTransaction::new(self.stage());
         let mut known =
-            journal::find_logs(&mut transaction.connection(), by_log.keys().copied()).await?;
+            log_end::find_logs(&mut transaction.connection(), by_log.keys().copied()).await?;
         for (log, places) in by_log {
             let ops = places.iter().filter_map(|at| slice.get(*at).map(|op| (*at, op)));
             let (control, end) = known.remove(&log).unzip();

@@ -15,10 +15,11 @@ use crate::data_store::DataStore;
 use crate::engine::{Connection, Reach};
 use crate::error::StoreError;
 use crate::export_extent;
-use crate::journal::{self, Appending, Chunk, End};
+use crate::journal::{Appending, Chunk};
 use crate::lead::{InsertLead, number};
 use crate::lead_tags::{self, Emails, Wanted};
 use crate::lead_unnest::{self, Placed};
+use crate::log_end::{self, End};
 use crate::replay::{self, InsertReplay};
 use crate::write::{Conflict, Outcome, Write};
 
@@ -92,7 +93,7 @@ impl DataStore {
         let mut transaction = held.begin().await?;
         self.steps().reached("commit.1.begun");
         let connection = &mut transaction.connection();
-        let known = journal::find_logs(connection, logs.iter().copied()).await?;
+        let known = log_end::find_logs(connection, logs.iter().copied()).await?;
         let mut results: Vec<OpResult<Outcome>> = Vec::with_capacity(creations.len());
         let mut valid = Vec::with_capacity(creations.len());
         for (at, creation) in creations.iter().enumerate() {
@@ -181,7 +182,7 @@ async fn place(
     conflicts: &BTreeMap<usize, LeadId>,
 ) -> Result<Vec<LogPart>, Halt> {
     let logs: BTreeSet<TenantNo> = valid.iter().map(|(_, creation)| creation.op.log).collect();
-    let ends = journal::lock_ends(connection, logs.iter().copied()).await?;
+    let ends = log_end::lock_ends(connection, logs.iter().copied()).await?;
     let mut parts: BTreeMap<TenantNo, LogPart> = BTreeMap::new();
     let (mut changes, mut replays) = (Vec::new(), Vec::new());
     for (at, creation) in valid {

@@ -33,6 +33,7 @@ const DATA: &[(&str, Statements)] = &[
     ("lead_find", crate::lead_find::STATEMENTS),
     ("lead_tags", crate::lead_tags::STATEMENTS),
     ("lead_unnest", crate::lead_unnest::STATEMENTS),
+    ("log_end", crate::log_end::STATEMENTS),
     ("log_tree", crate::log_tree::STATEMENTS),
     ("log_upkeep", crate::log_upkeep::STATEMENTS),
     ("move_store", crate::move_store::STATEMENTS),

@@ -8,34 +8,19 @@ use std::collections::BTreeMap;
 
 use leadvault_domain::{TenantNo, Timestamp};
 use leadvault_ledger::{BATCH_BYTES_MAX, BATCH_OPS_MAX, Entry};
-use tokio::sync::OnceCell;
 
 use crate::cells::{Cells, stored, stored_len};
-use crate::control::{self, ControlRow};
 use crate::data_store::DataStore;
-use crate::engine::postgres::LOG_LOCK;
 use crate::engine::query::Value;
 use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
 use crate::lead_unnest::push;
+use crate::log_end::{End, find_end, lock_end};
 use crate::scope::TenantScope;
 use crate::statement::{NONE, statements};
 use crate::write::{Conflict, Outcome};
 
 statements! {
-    /// Control row and last chunk of each log of a batch, in one question.
-    FIND_LOGS = "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
-                 p.first_index, p.n FROM json_each($1) j CROSS JOIN tenant_control c \
-                 LEFT JOIN log_chunk p ON p.tenant_no = c.tenant_no AND p.first_index = \
-                 (SELECT MAX(m.first_index) FROM log_chunk m WHERE m.tenant_no = c.tenant_no) \
-                 WHERE c.tenant_no = j.value",
-        postgres: "SELECT c.tenant_no, c.state_gen, c.dir_gen, c.key_epoch, c.state, \
-                 p.first_index, p.n FROM unnest($1::bigint[]) j (value) \
-                 CROSS JOIN LATERAL (SELECT * FROM tenant_control w WHERE w.tenant_no = j.value \
-                 OFFSET 0) c LEFT JOIN LATERAL (SELECT m.first_index, m.n FROM log_chunk m \
-                 WHERE m.tenant_no = c.tenant_no ORDER BY m.first_index DESC LIMIT 1) p ON true";
-    FIND_END = "SELECT first_index, n FROM log_chunk WHERE tenant_no = $1 \
-                ORDER BY first_index DESC LIMIT 1";
     FIND_START = "SELECT first_index, n FROM log_chunk WHERE tenant_no = $1 \
                   ORDER BY first_index LIMIT 1";
     /// The first chunk of a log: there is no other.
@@ -69,11 +54,6 @@ statements! {
             AND first_index < $3 ORDER BY first_index LIMIT $4";
     DELETE = "DELETE FROM log_chunk WHERE tenant_no = $1 AND first_index + n <= $2 \
               AND first_index < (SELECT MAX(p.first_index) FROM log_chunk p WHERE p.tenant_no = $1)";
-    /// From here to the end of the transaction nobody else moves the end of the log.
-    LOCK_END = NONE, postgres: "SELECT pg_advisory_xact_lock($1::int, $2::int)";
-    /// As [`LOCK_END`], of several logs in the order in which they are named.
-    LOCK_ENDS = NONE, postgres: "SELECT pg_advisory_xact_lock($1::int, j.value::int) \
-                   FROM unnest($2::bigint[]) j (value)";
     /// Nobody else may take chunks away, not even by mistake.
     BECOME_PRUNER = NONE, postgres: "SET LOCAL ROLE lv_pruner";
     BECOME_APP = NONE, postgres: "SET LOCAL ROLE NONE";
@@ -85,54 +65,6 @@ const TABLE: &str = "log_chunk";
 const LIST_CHUNKS_MAX: i64 = 64;
 /// What the length prefixes add to a chunk.
 const PREFIX_BYTES_MAX: usize = 2 * BATCH_OPS_MAX;
-
-/// The last chunk of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
-    first: u64,
-    n: u64,
-}
-
-impl End {
-    /// Index of the entry that comes next.
-    pub(crate) const fn size(self) -> u64 {
-        self.first + self.n
-    }
-}
-
-/// Where a log ends, once a transaction needs to know: from then on nobody else moves it. SQLite's write lock holds
-/// it from the beginning, and so does a transaction of entries alone.
-#[derive(Debug)]
-pub(crate) struct LogEnd {
-    log: TenantNo,
-    end: OnceCell<Option<End>>,
-}
-
-impl LogEnd {
-    /// As it was read under its lock.
-    pub(crate) fn known(log: TenantNo, end: Option<End>) -> Self {
-        Self { log, end: OnceCell::new_with(Some(end)) }
-    }
-
-    /// Not looked at yet.
-    pub(crate) fn unknown(log: TenantNo) -> Self {
-        Self { log, end: OnceCell::new() }
-    }
-
-    /// The end; `None` for a log without entries.
-    pub(crate) async fn get(&self, connection: &mut Connection<'_>) -> Result<Option<End>> {
-        self.end.get_or_try_init(|| lock_end(connection, self.log)).await.copied()
-    }
-}
-
-/// Keeps everybody else from moving the end of a log, and finds it.
-async fn lock_end(connection: &mut Connection<'_>, log: TenantNo) -> Result<Option<End>> {
-    if LOCK_END.is_for(connection) {
-        let lock = query(LOCK_END).bind(i64::from(LOG_LOCK)).bind(i64::from(log.0));
-        lock.execute(connection).await?;
-    }
-    find_end(connection, log).await
-}
 
 /// Entries of a log, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,46 +116,6 @@ impl Chunk {
     fn has_room_for(&self, bytes: usize) -> bool {
         self.n < BATCH_OPS_MAX && self.bytes.len() + bytes <= BATCH_BYTES_MAX
     }
-}
-
-/// Control row and end of each of `logs` that exists, inside a transaction.
-pub(crate) async fn find_logs(
-    connection: &mut Connection<'_>,
-    logs: impl IntoIterator<Item = TenantNo> + Send,
-) -> Result<BTreeMap<TenantNo, (ControlRow, Option<End>)>> {
-    let numbers: Vec<i64> = logs.into_iter().map(|log| i64::from(log.0)).collect();
-    let rows = query(FIND_LOGS).bind(numbers).fetch_all(connection).await?;
-    let mut found = BTreeMap::new();
-    for row in &rows {
-        let cells = Cells::new(control::TABLE, row);
-        let end = match cells.number_or_null("first_index")? {
-            Some(first) => Some(End { first, n: cells.number("n")? }),
-            None => None,
-        };
-        found.insert(TenantNo(cells.number("tenant_no")?), (control::decode(row)?, end));
-    }
-    Ok(found)
-}
-
-/// Where a log ends, inside a transaction.
-pub(crate) async fn find_end(
-    connection: &mut Connection<'_>,
-    log: TenantNo,
-) -> Result<Option<End>> {
-    let row = query(FIND_END).bind(i64::from(log.0)).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(None) };
-    let cells = Cells::new(TABLE, &row);
-    Ok(Some(End { first: cells.number("first_index")?, n: cells.number("n")? }))
-}
-
-/// Keeps everybody else from moving the ends of logs, which ascend, and finds control rows and ends.
-pub(crate) async fn lock_ends(
-    connection: &mut Connection<'_>,
-    logs: impl Iterator<Item = TenantNo> + Clone + Send,
-) -> Result<BTreeMap<TenantNo, (ControlRow, Option<End>)>> {
-    let numbers: Vec<i64> = logs.clone().map(|log| i64::from(log.0)).collect();
-    query(LOCK_ENDS).bind(i64::from(LOG_LOCK)).bind(numbers).execute(connection).await?;
-    find_logs(connection, logs).await
 }
 
 /// A chunk on its way behind the end of its log.

@@ -54,6 +54,7 @@ mod lead_change;
 mod lead_find;
 mod lead_tags;
 mod lead_unnest;
+mod log_end;
 mod log_files;
 mod log_head;
 mod log_tree;

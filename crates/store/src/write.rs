@@ -20,7 +20,7 @@ use leadvault_domain::{LeadId, TenantNo};
 use crate::data_store::DataStore;
 use crate::engine::Connection;
 use crate::error::{Result, StoreError};
-use crate::journal::{End, LogEnd};
+use crate::log_end::{End, LogEnd};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{

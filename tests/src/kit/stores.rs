@@ -102,14 +102,15 @@ fn copy_part(from: &Path, to: &Path) {
 }
 
 /// Makes the schema as an operator does.
-fn migrate(data: &str, keys: &str) {
+pub(super) fn migrate(data: &str, keys: &str) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (data, keys) = (secret(dir.path(), "data", data), secret(dir.path(), "keys", keys));
     let (code, _, err) = run(&["migrate", "--data-url-file", &data, "--keys-url-file", &keys]);
     assert_eq!(code, Some(0), "{err}");
 }
 
-fn secret(dir: &Path, name: &str, text: &str) -> String {
+/// A file that its owner alone may read.
+pub(super) fn secret(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, text).expect("a file");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");

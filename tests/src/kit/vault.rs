@@ -66,6 +66,11 @@ impl Vault {
         vault
     }
 
+    /// A vault that lies there already, not started.
+    pub(super) fn lying_in(dir: tempfile::TempDir, data: PathBuf, stores: Stores) -> Self {
+        Self { dir, data, stores, server: None, env: Vec::new() }
+    }
+
     /// Changes the configuration of a vault that is not started: `from` stands in it as it is.
     pub fn configure(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.config()).expect("configuration");

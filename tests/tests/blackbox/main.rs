@@ -10,6 +10,7 @@
 mod batching;
 mod configuration;
 mod doctor;
+mod fixtures;
 mod full_disk;
 mod hostile;
 mod stop;
