@@ -149,6 +149,14 @@ impl Raw {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// Whether something has come back, without reading it and without waiting for it.
+    pub fn answered(&self) -> bool {
+        self.0.set_nonblocking(true).expect("sockets have modes");
+        let first = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).expect("sockets have modes");
+        first.is_ok_and(|bytes| bytes > 0)
+    }
+
     /// The first line that comes back, without its end; empty where the connection ends first.
     pub fn status_line(&mut self) -> String {
         let mut line = Vec::new();
