@@ -22,6 +22,7 @@ const DATA: &[(&str, Statements)] = &[
     ("export", crate::export::STATEMENTS),
     ("export_extent", crate::export_extent::STATEMENTS),
     ("export_part", crate::export_part::STATEMENTS),
+    ("file", crate::file::STATEMENTS),
     ("import", crate::import::STATEMENTS),
     ("import_failure", crate::import_failure::STATEMENTS),
     ("instruction", crate::instruction::STATEMENTS),

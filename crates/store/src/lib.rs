@@ -34,6 +34,7 @@ mod exit_permit;
 mod export;
 mod export_extent;
 mod export_part;
+mod file;
 mod gather;
 mod head_watch;
 mod import;
@@ -94,6 +95,10 @@ pub use export_part::{
     CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,
     RowsSeen, SpoilExportParts,
 };
+pub use file::{
+    AppendFilePart, CompleteFile, DeleteFile, EraseFile, FileLimits, FileLink, FilePart, FileRow,
+    InsertFile, InsertFileBlock, RestartFile, UNLINK_STEP, UnlinkFiles,
+};
 pub use head_watch::HeadWatch;
 pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,
@@ -130,6 +135,7 @@ pub use tenant::{
     DeleteTenantRows, InsertTenant, SHRED_STEP_ROWS, TenantRow, UpdateTenantMeta, UpdateTenantState,
 };
 pub use words::{
-    DatasetState, EraseState, ExportState, ImportState, NoticeState, OperationState, PartState,
+    DatasetState, EraseState, EraseWith, ExportState, FileState, ImportState, NoticeState,
+    OperationState, PartState,
 };
 pub use write::{Conflict, Outcome, PARTS_MAX, Write};

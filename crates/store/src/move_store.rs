@@ -158,6 +158,17 @@ tables! { DATA:
     LATE LATE_IN = "export_late" of "tenant_no" = "r.tenant_no",
         ["dataset_no" "tree" "first_leaf" "end_leaf"] ["export"]
         by "r.export, r.dataset_no, r.tree, r.first_leaf";
+    FILES FILES_IN = "file" of "tenant_no" = "r.tenant_no",
+        ["dataset_no" "state" "erase_with" "size" "next_byte" "created_at" "touched_at" "leaf" "meta_revision"]
+        ["uuid" "meta"] by "r.uuid";
+    FILE_LEADS FILE_LEADS_IN = "file_lead" of "tenant_no" = "r.tenant_no",
+        ["dataset_no" "tree" "leaf"] ["file" "lead"] by "r.dataset_no, r.tree, r.leaf, r.file";
+    FILE_PARTS FILE_PARTS_IN = "file_part" of "tenant_no" = "r.tenant_no",
+        ["first_chunk" "chunks"] ["file" "object"] by "r.file, r.first_chunk";
+    FILE_BLOCKS FILE_BLOCKS_IN = "file_block" of "tenant_no" = "r.tenant_no",
+        ["dataset_no" "first_leaf" "end_leaf"] [] by "r.dataset_no, r.first_leaf";
+    FILE_USAGE FILE_USAGE_IN = "file_usage" of "tenant_no" = "r.tenant_no", ["files" "bytes"] []
+        by "r.tenant_no";
     REPLAYS REPLAYS_IN = "replay" of "tenant_no" = "r.tenant_no",
         ["status" "created_at" "expires_at" "answer_leaf" "answer_revision" "log_index"]
         ["key_hmac" "body_hmac" "answer"] by "r.key_hmac";

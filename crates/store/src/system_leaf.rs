@@ -24,6 +24,8 @@ statements! {
         UNION ALL SELECT MAX(meta_leaf) FROM export WHERE tenant_no = $1 \
         UNION ALL SELECT MAX(file_leaf) FROM export WHERE tenant_no = $1 \
         UNION ALL SELECT MAX(leaf) FROM export_part WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(leaf) FROM file WHERE tenant_no = $1 \
+        UNION ALL SELECT MAX(end_leaf) - 1 FROM file_block WHERE tenant_no = $1 \
         UNION ALL SELECT MAX(leads_leaf) FROM change WHERE tenant_no = $1 \
         UNION ALL SELECT MAX(answer_leaf) FROM replay WHERE tenant_no = $1 AND answer_leaf IS NOT NULL \
         UNION ALL SELECT MAX(receipt_leaf) FROM erase_request WHERE tenant_no = $1 AND receipt_leaf IS NOT NULL) AS leaves";
@@ -60,8 +62,10 @@ mod tests {
                 [name, kind, ..] if kind.starts_with("INTEGER") => *name,
                 _ => continue,
             };
-            let other = matches!((table.as_str(), column), ("lead" | "erase_request", "leaf"))
-                || matches!(column, "first_leaf" | "end_leaf");
+            let other = matches!(
+                (table.as_str(), column),
+                ("lead" | "erase_request" | "file_lead", "leaf")
+            ) || matches!(column, "first_leaf" | "end_leaf");
             if column.ends_with("leaf") && !other {
                 found.push((table.clone(), column.to_owned()));
             }

@@ -84,6 +84,14 @@ statements! {
         postgres: shred_by_place!("export_extent");
     DELETE_EXPORT_LATE = shred!("export_late", "tenant_no, export, dataset_no, tree, first_leaf"),
         postgres: shred_by_place!("export_late");
+    DELETE_FILES = shred!("file", "tenant_no, uuid"), postgres: shred_by_place!("file");
+    DELETE_FILE_LEADS = shred!("file_lead", "tenant_no, dataset_no, tree, leaf, file"),
+        postgres: shred_by_place!("file_lead");
+    DELETE_FILE_PARTS = shred!("file_part", "tenant_no, file, first_chunk"),
+        postgres: shred_by_place!("file_part");
+    DELETE_FILE_BLOCKS = shred!("file_block", "tenant_no, dataset_no, first_leaf"),
+        postgres: shred_by_place!("file_block");
+    DELETE_FILE_USAGE = shred!("file_usage", "tenant_no"), postgres: shred_by_place!("file_usage");
     DELETE_CHANGES = shred!("change", "tenant_no, log_index"), postgres: shred_by_place!("change");
     DELETE_PRINCIPALS = shred!("principal", "tenant_no, uuid"),
         postgres: shred_by_place!("principal");
@@ -105,6 +113,11 @@ const SHREDDED: &[Sql] = &[
     DELETE_EXPORT_PARTS,
     DELETE_EXPORT_EXTENTS,
     DELETE_EXPORT_LATE,
+    DELETE_FILES,
+    DELETE_FILE_LEADS,
+    DELETE_FILE_PARTS,
+    DELETE_FILE_BLOCKS,
+    DELETE_FILE_USAGE,
     DELETE_CHANGES,
     DELETE_PRINCIPALS,
 ];

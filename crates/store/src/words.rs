@@ -42,6 +42,10 @@ words! {
     ExportState { Running = "running", Ready = "ready", Stale = "stale", Expired = "expired" }
     /// State of a part of an export.
     PartState { Open = "open", Rendered = "rendered", Dirty = "dirty", Dropped = "dropped" }
+    /// How far a file got.
+    FileState { Open = "open", Complete = "complete", Erasing = "erasing" }
+    /// Which of its leads a file goes with.
+    EraseWith { Last = "last", Any = "any" }
     /// State of a notice.
     NoticeState { New = "new", Acknowledged = "acknowledged" }
     /// How far an erasure got.

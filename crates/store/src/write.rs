@@ -24,7 +24,7 @@ use crate::log_end::{End, LogEnd};
 use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{
-    api_key, certificate, change, control, dataset, erase, exit_permit, export, export_part,
+    api_key, certificate, change, control, dataset, erase, exit_permit, export, export_part, file,
     import, import_failure, instruction, journal, lead, lead_bulk, lead_change, log_tree,
     log_upkeep, notice, operation, principal, replay, suppression, tenant,
 };
@@ -132,6 +132,14 @@ writes! {
     CloseExportPart = export_part::CloseExportPart;
     SpoilExportParts = export_part::SpoilExportParts;
     DropExportParts = export_part::DropExportParts;
+    InsertFile = file::InsertFile;
+    InsertFileBlock = file::InsertFileBlock;
+    AppendFilePart = file::AppendFilePart;
+    RestartFile = file::RestartFile;
+    CompleteFile = file::CompleteFile;
+    EraseFile = file::EraseFile;
+    UnlinkFiles = file::UnlinkFiles;
+    DeleteFile = file::DeleteFile;
 }
 
 /// What a write that met no trouble returns.
@@ -170,6 +178,8 @@ pub enum Conflict {
     Missing,
     /// The row is in a state that does not allow this.
     StateMoved,
+    /// A limit of the tenant is reached.
+    Full,
     /// The row is there already.
     Exists,
     /// The idempotency key was used: this is what it was used for.

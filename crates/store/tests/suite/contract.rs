@@ -55,6 +55,15 @@ macro_rules! every_case {
                 pages_go_by_leaf_and_survive_an_erasure_between_them
                 another_tenants_scope_finds_nothing
             }
+            file {
+                a_file_is_made_for_live_leads_of_its_dataset_and_within_limits
+                parts_come_in_order_and_one_upload_is_ahead
+                an_upload_that_begins_again_keeps_nothing_of_before
+                a_file_goes_with_the_last_of_its_leads_or_with_any
+                a_range_of_leads_gives_up_its_files_in_steps
+                what_is_left_of_a_file_goes_once
+                leaves_of_files_are_known_by_dataset
+            }
             creation {
                 a_batch_of_new_leads_is_as_if_each_came_alone
                 a_used_key_in_a_batch_of_new_leads_is_told_as_alone

@@ -10,6 +10,7 @@ mod control;
 mod crash;
 mod creation;
 mod export;
+mod file;
 mod full_disk;
 mod journal;
 mod keys;
