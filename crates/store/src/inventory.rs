@@ -23,6 +23,8 @@ const DATA: &[(&str, Statements)] = &[
     ("export_extent", crate::export_extent::STATEMENTS),
     ("export_part", crate::export_part::STATEMENTS),
     ("file", crate::file::STATEMENTS),
+    ("file_link", crate::file_link::STATEMENTS),
+    ("file_part", crate::file_part::STATEMENTS),
     ("import", crate::import::STATEMENTS),
     ("import_failure", crate::import_failure::STATEMENTS),
     ("instruction", crate::instruction::STATEMENTS),

@@ -35,6 +35,8 @@ mod export;
 mod export_extent;
 mod export_part;
 mod file;
+mod file_link;
+mod file_part;
 mod gather;
 mod head_watch;
 mod import;
@@ -95,10 +97,9 @@ pub use export_part::{
     CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,
     RowsSeen, SpoilExportParts,
 };
-pub use file::{
-    AppendFilePart, CompleteFile, DeleteFile, EraseFile, FileLimits, FileLink, FilePart, FileRow,
-    InsertFile, InsertFileBlock, RestartFile, UNLINK_STEP, UnlinkFiles,
-};
+pub use file::{DeleteFile, EraseFile, FileLimits, FileRow, InsertFile, InsertFileBlock};
+pub use file_link::{FileLink, UNLINK_STEP, UnlinkFiles};
+pub use file_part::{AppendFilePart, CompleteFile, FilePart, RestartFile};
 pub use head_watch::HeadWatch;
 pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,

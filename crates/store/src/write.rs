@@ -25,8 +25,8 @@ use crate::scope::TenantScope;
 use crate::stage::StageTransaction;
 use crate::{
     api_key, certificate, change, control, dataset, erase, exit_permit, export, export_part, file,
-    import, import_failure, instruction, journal, lead, lead_bulk, lead_change, log_tree,
-    log_upkeep, notice, operation, principal, replay, suppression, tenant,
+    file_link, file_part, import, import_failure, instruction, journal, lead, lead_bulk,
+    lead_change, log_tree, log_upkeep, notice, operation, principal, replay, suppression, tenant,
 };
 
 /// Most parts of one write: a mass erasure marks at most this many leads in one transaction.
@@ -134,11 +134,11 @@ writes! {
     DropExportParts = export_part::DropExportParts;
     InsertFile = file::InsertFile;
     InsertFileBlock = file::InsertFileBlock;
-    AppendFilePart = file::AppendFilePart;
-    RestartFile = file::RestartFile;
-    CompleteFile = file::CompleteFile;
+    AppendFilePart = file_part::AppendFilePart;
+    RestartFile = file_part::RestartFile;
+    CompleteFile = file_part::CompleteFile;
     EraseFile = file::EraseFile;
-    UnlinkFiles = file::UnlinkFiles;
+    UnlinkFiles = file_link::UnlinkFiles;
     DeleteFile = file::DeleteFile;
 }
 

@@ -61,6 +61,7 @@ macro_rules! every_case {
                 an_upload_that_begins_again_keeps_nothing_of_before
                 a_file_goes_with_the_last_of_its_leads_or_with_any
                 a_range_of_leads_gives_up_its_files_in_steps
+                calls_at_once_go_one_after_the_other
                 what_is_left_of_a_file_goes_once
                 leaves_of_files_are_known_by_dataset
             }

@@ -82,6 +82,13 @@ pub(crate) async fn a_file_is_made_for_live_leads_of_its_dataset_and_within_limi
     assert_eq!(apply(&cell.data, scope, file(2, &[2])).await, MISSING);
     assert_eq!(at(cell, scope, 0).await, [file_id(1)]);
 
+    // The limits hold for the first file of a tenant as well.
+    let third = with_leads(cell, 1).await;
+    for limits in [FileLimits { bytes: 99, ..LIMITS }, FileLimits { files: 0, ..LIMITS }] {
+        let first = InsertFile { limits, ..file(1, &[0]) };
+        assert_eq!(apply(&cell.data, third, first).await, FULL);
+    }
+
     // Limits: of a lead, of files, of bytes. What fits goes on being taken.
     assert_eq!(apply(&cell.data, scope, file(3, &[0])).await, Outcome::Done);
     assert_eq!(apply(&cell.data, scope, file(4, &[0])).await, FULL);
@@ -187,6 +194,29 @@ pub(crate) async fn a_range_of_leads_gives_up_its_files_in_steps(cell: &TestCell
     assert_eq!(state(cell, scope, 900).await, Some(FileState::Erasing));
     assert_eq!(state(cell, scope, 901).await, Some(FileState::Open), "a lead outside is left");
     assert_eq!(state(cell, other, 1).await, Some(FileState::Open), "another tenant's");
+}
+
+/// Of two that are under way at once the later sees what the earlier did.
+pub(crate) async fn calls_at_once_go_one_after_the_other(cell: &TestCell) {
+    let scope = with_leads(cell, 2).await;
+    let limits = FileLimits { of_lead: 40, ..LIMITS };
+    for n in 0..39 {
+        apply(&cell.data, scope, InsertFile { size: 1, limits, ..file(n, &[0, 1]) }).await;
+    }
+    // One place is left at each lead.
+    let last = |n, leads: &[u32]| InsertFile { size: 1, limits, ..file(n, leads) };
+    let both = tokio::join!(
+        apply(&cell.data, scope, last(100, &[0, 1])),
+        apply(&cell.data, scope, last(101, &[1, 0])),
+    );
+    assert!(matches!(both, (Outcome::Done, FULL) | (FULL, Outcome::Done)), "{both:?}");
+    // Each erasure takes one of the last two links of every file.
+    let both =
+        tokio::join!(apply(&cell.data, scope, range(0, 1)), apply(&cell.data, scope, range(1, 2)),);
+    assert_eq!(both, (Outcome::Count(40), Outcome::Count(40)));
+    let later = NOW.plus_seconds(1);
+    let list = cell.data.list_unfinished_files(scope, FileState::Erasing, later, 99).await.unwrap();
+    assert_eq!(list.len(), 40);
 }
 
 pub(crate) async fn what_is_left_of_a_file_goes_once(cell: &TestCell) {
