@@ -91,6 +91,7 @@ async fn parts(dir: &Path) -> anyhow::Result<CellParts> {
         durability: vec!["accept-total-loss".to_owned()],
         node: None,
         open_jobs_per_tenant: 16,
+        file_bounds: leadvault_vault::files::FileBounds::default(),
         clock,
         entropy,
         fail_point: Arc::new(|_| {}),

@@ -188,6 +188,9 @@ fn shape(fault: &Fault) -> Shape {
         Fault::NotReady => {
             unavailable("not_ready", "The service is not ready").retry(RECOVERY_SECONDS)
         }
+        Fault::ContentDamaged => {
+            shape_of(500, "content_damaged", "Stored bytes are not those that were written")
+        }
         Fault::Internal(_) | Fault::Stale => shape_of(500, "internal", "A fault of ours"),
     }
 }

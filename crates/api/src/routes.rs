@@ -7,6 +7,7 @@ mod docs;
 mod errors;
 mod explain;
 mod exports;
+mod files;
 mod health;
 mod imports;
 mod instructions;
@@ -61,12 +62,16 @@ pub(crate) fn groups() -> Groups {
             .merge(explain::routes())
             .merge(datasets::routes())
             .merge(leads::routes())
+            .merge(files::routes())
             .merge(imports::routes())
             .merge(exports::routes())
             .merge(operations::routes())
             .merge(notices::routes())
             .merge(log::routes()),
-        streams: OpenApiRouter::new().merge(imports::streams()).merge(exports::streams()),
+        streams: OpenApiRouter::new()
+            .merge(imports::streams())
+            .merge(exports::streams())
+            .merge(files::streams()),
         waits: changes::waits(),
     }
 }

@@ -28,6 +28,7 @@ pub use cover::{Cover, CoverError, Leaves};
 pub use entropy::SystemEntropy;
 pub use hazmat::hash::{Sha256Stream, constant_time_eq, hmac_sha256, sha256};
 pub use hazmat::hkdf::{derive_bytes, derive_key};
+pub use hazmat::resumable::Sha256Resumable;
 pub use header::{Context, Header, Kind};
 pub use lead_ref::{LeadRef, lead_ref};
 pub use lv1::{OVERHEAD_BYTES, OpenError, PLAIN_BYTES_MAX, SealError, open, seal};

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use leadvault_domain::{Country, Region};
+use leadvault_vault::files::FileBounds;
 use serde::{Deserialize, Serialize};
 
 /// Most requests worked on at once: each may wait in the journal's queue, which holds as many.
 const REQUESTS_MAX: usize = 4_096;
 /// Most connections of one kind to one database.
 const CONNECTIONS_MAX: u32 = 256;
+/// Chunks of a file are numbered with 32 bits, of 65,535 bytes each; this is a round number below.
+const FILE_BYTES_MAX: u64 = 1 << 47;
 /// Largest JSON body: each is held in memory as a whole.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -139,6 +142,36 @@ pub(crate) struct LimitsConfig {
     pub(crate) requests_per_minute: u32,
     /// Jobs a tenant may have open at once. Default 16.
     pub(crate) open_jobs_per_tenant: u32,
+    /// Files attached to leads.
+    pub(crate) files: FilesConfig,
+}
+
+/// What a tenant may have of files; what goes beyond is answered 413 or 422 `too_many`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FilesConfig {
+    /// Bytes of one file. Default 5 GiB, at most 128 TiB.
+    pub(crate) bytes_of_file: u64,
+    /// Files of one lead. Default 100.
+    pub(crate) of_lead: u64,
+    /// Files in all. Default 1,000,000.
+    pub(crate) files: u64,
+    /// Bytes in all, each file rounded up to whole chunks of 65,535 bytes. Default 1 TiB.
+    pub(crate) bytes: u64,
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        let FileBounds { bytes_of_file, of_lead, files, bytes } = FileBounds::default();
+        Self { bytes_of_file, of_lead, files, bytes }
+    }
+}
+
+impl From<FilesConfig> for FileBounds {
+    fn from(config: FilesConfig) -> Self {
+        let FilesConfig { bytes_of_file, of_lead, files, bytes } = config;
+        Self { bytes_of_file, of_lead, files, bytes }
+    }
 }
 
 impl Default for LimitsConfig {
@@ -150,6 +183,7 @@ impl Default for LimitsConfig {
             body_bytes_max: 1 << 20,
             requests_per_minute: 1_200_000,
             open_jobs_per_tenant: 16,
+            files: FilesConfig::default(),
         }
     }
 }
@@ -268,6 +302,12 @@ impl Config {
             limits.concurrent_requests <= REQUESTS_MAX,
             "limits.concurrent_requests: at most {REQUESTS_MAX}"
         );
+        for (key, value) in [
+            ("limits.files.bytes_of_file", limits.files.bytes_of_file),
+            ("limits.files.bytes", limits.files.bytes),
+        ] {
+            anyhow::ensure!(value <= FILE_BYTES_MAX, "{key}: at most {FILE_BYTES_MAX}");
+        }
         anyhow::ensure!(
             limits.body_bytes_max <= BODY_BYTES_MAX,
             "limits.body_bytes_max: at most {BODY_BYTES_MAX}"

@@ -182,6 +182,7 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
         durability: config.durability.choices.clone(),
         node,
         open_jobs_per_tenant: config.limits.open_jobs_per_tenant,
+        file_bounds: config.limits.files.into(),
         clock,
         entropy,
         fail_point,

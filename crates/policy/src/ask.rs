@@ -60,6 +60,8 @@ pub struct Ask {
     pub exit: bool,
     /// Only masked values go out.
     pub masked: bool,
+    /// The content of a file goes out: it has no masked form, so that an instruction that masks covers none of it.
+    pub content: bool,
     /// Whether the call opens, seals, locates or tags, and so needs the tenant's key (decisions.md 4).
     pub needs_key: bool,
 }
@@ -86,6 +88,7 @@ impl Ask {
             recipient: None,
             exit: false,
             masked: false,
+            content: false,
             needs_key: true,
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use leadvault_domain::{
-    Category, DatasetId, DecisionCode, Employer, FieldNo, Instruction, InstructionStatus,
+    Category, DatasetId, DecisionCode, Employer, FieldNo, Instruction, InstructionStatus, Masking,
     Operation, Place, RecipientId, TenantApproval,
 };
 
@@ -103,8 +103,10 @@ fn categories_and_fields(case: &Case<'_>, permit: &Instruction, out: &mut Vec<Fa
     let open = case.categories(permit);
     let keeps = coverage::only_keeps(ask);
     let biometric = case.biometric_allowed();
+    let masks = permit.data.masking.is_some_and(|masking| masking != Masking::None);
+    let shown = !(ask.content && masks);
     let covered = |c: &Category| {
-        (open.contains(c) && (biometric || *c != Category::Biometric || asks_for_all(ask)))
+        (shown && open.contains(c) && (biometric || *c != Category::Biometric || asks_for_all(ask)))
             || (*c == Category::Unclassified && keeps)
     };
     let special = ask.special_category.then_some(Category::SpecialCategory);

@@ -2,7 +2,7 @@
 //! [`crate::file_part`].
 //!
 //! ```text
-//! open ── complete ── erasing ── no row      a part is durable before it is named here
+//! open ── complete ── erasing ── no row      a part is durable before it is named here, the last one completes
 //!   └───────────────────┘                    the last of its leads goes, or any: as the file says
 //! ```
 //! A file without a lead is erasing: what takes its last link changes its state in the same transaction. Writes of one
@@ -40,6 +40,11 @@ statements! {
     LIST_UNFINISHED = concat!("SELECT ", columns!(), " FROM file f WHERE f.tenant_no = $1 \
               AND f.state = $2 AND f.touched_at < $3 AND f.state <> 'complete' \
               ORDER BY f.touched_at LIMIT $4");
+    LIST_ALL = concat!("SELECT ", columns!(), " FROM file f WHERE f.tenant_no = $1 ORDER BY f.uuid");
+    LIST_COMPLETE = concat!("SELECT ", columns!(), " FROM file f WHERE f.tenant_no = $1 AND f.uuid > $2 \
+              AND f.state = 'complete' ORDER BY f.uuid LIMIT $3");
+    LIST_COMPLETE_OF = concat!("SELECT ", columns!(), " FROM file f WHERE f.tenant_no = $1 AND f.uuid > $2 \
+              AND f.state = 'complete' AND f.dataset_no = $4 ORDER BY f.uuid LIMIT $3");
     LIST_BLOCKS = "SELECT first_leaf, end_leaf FROM file_block WHERE tenant_no = $1 AND dataset_no = $2 \
                    ORDER BY first_leaf";
 
@@ -71,15 +76,15 @@ pub struct FileRow {
     pub state: FileState,
     /// Which of its leads it goes with.
     pub erase_with: EraseWith,
-    /// Bytes that were announced.
+    /// Bytes of its chunks, each counted whole: its true length is sealed.
     pub size: u64,
-    /// Bytes that are stored: where an upload goes on.
+    /// As many of them as are stored: where an upload goes on.
     pub next_byte: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When bytes came last.
     pub touched_at: Timestamp,
-    /// Name, type and digest, under the leaf the chunks grow from too.
+    /// Name, length, type and digest, under the leaf the chunks grow from too.
     pub meta: Sealed,
 }
 
@@ -90,7 +95,7 @@ pub struct FileLimits {
     pub of_lead: u64,
     /// Files in all.
     pub files: u64,
-    /// Their announced bytes.
+    /// Their bytes, whole chunks.
     pub bytes: u64,
 }
 
@@ -106,7 +111,7 @@ pub struct InsertFile {
     pub leads: BTreeSet<LeadId>,
     /// Which of them it goes with.
     pub erase_with: EraseWith,
-    /// Bytes it will have.
+    /// Bytes of the chunks it will have, each counted whole.
     pub size: u64,
     /// When.
     pub created_at: Timestamp,
@@ -290,6 +295,34 @@ impl DataStore {
             .bind(state.as_str())
             .bind(before.micros())
             .bind(i64::from(limit));
+        self.engine().list(scope, question, decode).await
+    }
+
+    /// Every file, in whatever state.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_files(&self, scope: TenantScope) -> Result<Vec<FileRow>> {
+        self.engine().list(scope, query(LIST_ALL).bind(scope.no()), decode).await
+    }
+
+    /// Complete files, of one dataset or of all, by id.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`].
+    pub async fn list_complete_files(
+        &self,
+        scope: TenantScope,
+        dataset: Option<DatasetNo>,
+        after: Option<FileId>,
+        limit: u32,
+    ) -> Result<Vec<FileRow>> {
+        let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
+        let page = |sql| query(sql).bind(scope.no()).bind(after).bind(i64::from(limit));
+        let question = match dataset {
+            Some(dataset) => page(LIST_COMPLETE_OF).bind(i64::from(dataset.0)),
+            None => page(LIST_COMPLETE),
+        };
         self.engine().list(scope, question, decode).await
     }
 

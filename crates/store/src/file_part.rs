@@ -20,14 +20,11 @@ statements! {
     LIST_PARTS = "SELECT first_chunk, chunks, object FROM file_part WHERE tenant_no = $1 AND file = $2 \
                   ORDER BY first_chunk";
     IS_PART = "SELECT COUNT(*) FROM file_part WHERE tenant_no = $1 AND object = $2";
-    ADVANCE = "UPDATE file SET next_byte = $5, touched_at = $6 WHERE tenant_no = $1 AND uuid = $2 \
+    ADVANCE = "UPDATE file SET next_byte = $5, touched_at = $6, meta_revision = $7, meta = $8, \
+               state = CASE WHEN size = $5 THEN 'complete' ELSE 'open' END WHERE tenant_no = $1 AND uuid = $2 \
                AND leaf = $3 AND next_byte = $4 AND size >= $5 AND state = 'open'";
     INSERT_PART = "INSERT INTO file_part (tenant_no, file, first_chunk, chunks, object) \
                    VALUES ($1, $2, $3, $4, $5)";
-    RESTART = "UPDATE file SET next_byte = 0, leaf = $4, meta_revision = $5, meta = $6, touched_at = $7 \
-               WHERE tenant_no = $1 AND uuid = $2 AND leaf = $3 AND state = 'open'";
-    COMPLETE = "UPDATE file SET state = 'complete', meta_revision = $4, meta = $5 WHERE tenant_no = $1 \
-                AND uuid = $2 AND leaf = $3 AND next_byte = size AND state = 'open'";
     DELETE = "DELETE FROM file_part WHERE tenant_no = $1 AND file = $2";
 }
 
@@ -42,20 +39,20 @@ pub struct FilePart {
     pub object: ObjectName,
 }
 
-/// Names a part whose object is durable. [`Conflict::StateMoved`] where another upload was faster or began
-/// anew, and for bytes beyond the announced size.
-#[derive(Debug, Clone, Copy)]
+/// Names a part whose object is durable; with the last one the file is complete. [`Conflict::StateMoved`] where
+/// another upload was faster, and for bytes beyond the announced size.
+#[derive(Debug, Clone)]
 pub struct AppendFilePart {
     /// The file.
     pub id: FileId,
-    /// The leaf its chunks grow from.
-    pub leaf: u32,
     /// Where the upload stood.
     pub from: u64,
     /// Where it stands.
     pub to: u64,
     /// The chunks.
     pub part: FilePart,
+    /// What is known of the content so far, under the leaf its chunks grow from.
+    pub meta: Sealed,
     /// When.
     pub at: Timestamp,
 }
@@ -69,10 +66,12 @@ impl AppendFilePart {
         let advanced = query(ADVANCE)
             .bind(i64::from(tenant.0))
             .bind(self.id.bytes().to_vec())
-            .bind(i64::from(self.leaf))
+            .bind(i64::from(self.meta.leaf))
             .bind(stored(self.from)?)
             .bind(stored(self.to)?)
             .bind(self.at.micros())
+            .bind(i64::from(self.meta.revision))
+            .bind(self.meta.blob.clone())
             .execute(&mut *connection)
             .await?;
         if advanced == 0 {
@@ -87,69 +86,6 @@ impl AppendFilePart {
             .execute(connection)
             .await?;
         Ok(Outcome::Done)
-    }
-}
-
-/// Begins the upload of a file again, under a leaf of its own: nothing of before fits into it.
-/// [`Conflict::StateMoved`] unless it is open under `leaf`.
-#[derive(Debug, Clone)]
-pub struct RestartFile {
-    /// The file.
-    pub id: FileId,
-    /// The leaf so far.
-    pub leaf: u32,
-    /// Name and so on, under the new leaf.
-    pub meta: Sealed,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl RestartFile {
-    pub(crate) async fn run(
-        &self,
-        connection: &mut Connection<'_>,
-        tenant: TenantNo,
-    ) -> Result<Outcome> {
-        let restarted = query(RESTART)
-            .bind(i64::from(tenant.0))
-            .bind(self.id.bytes().to_vec())
-            .bind(i64::from(self.leaf))
-            .bind(i64::from(self.meta.leaf))
-            .bind(i64::from(self.meta.revision))
-            .bind(self.meta.blob.clone())
-            .bind(self.at.micros())
-            .execute(&mut *connection)
-            .await?;
-        if restarted == 0 {
-            return Ok(Outcome::Conflict(Conflict::StateMoved));
-        }
-        delete_all(connection, tenant, self.id).await?;
-        Ok(Outcome::Done)
-    }
-}
-
-/// Ends an upload: all announced bytes are there. [`Conflict::StateMoved`] otherwise.
-#[derive(Debug, Clone)]
-pub struct CompleteFile {
-    /// The file.
-    pub id: FileId,
-    /// Name, type and digest, under the leaf of the chunks.
-    pub meta: Sealed,
-}
-
-impl CompleteFile {
-    pub(crate) async fn run(
-        &self,
-        connection: &mut Connection<'_>,
-        tenant: TenantNo,
-    ) -> Result<Outcome> {
-        let done = on_file(COMPLETE, tenant, self.id)
-            .bind(i64::from(self.meta.leaf))
-            .bind(i64::from(self.meta.revision))
-            .bind(self.meta.blob.clone())
-            .execute(connection)
-            .await?;
-        Ok(Outcome::one(done, Conflict::StateMoved))
     }
 }
 

@@ -99,7 +99,7 @@ pub use export_part::{
 };
 pub use file::{DeleteFile, EraseFile, FileLimits, FileRow, InsertFile, InsertFileBlock};
 pub use file_link::{FileLink, UNLINK_STEP, UnlinkFiles};
-pub use file_part::{AppendFilePart, CompleteFile, FilePart, RestartFile};
+pub use file_part::{AppendFilePart, FilePart};
 pub use head_watch::HeadWatch;
 pub use import::{
     DeleteImportRanges, ImportRow, ImportRows, InsertImport, LeaseImport, StepImport, UpdateImport,

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use leadvault_domain::{Entropy, EntropyFailed, TenantId};
+use leadvault_domain::{Entropy, EntropyFailed, TenantId, Timestamp};
 
 use crate::data_store::DataStore;
 use crate::disk::{blocking, sync_dir};
@@ -27,6 +27,12 @@ impl ObjectName {
         let mut name = [0; 16];
         entropy.fill(&mut name)?;
         Ok(Self(name))
+    }
+
+    /// The name that is spelled so; `None` for anything else.
+    fn parse(text: &str) -> Option<Self> {
+        let name = Self(u128::from_str_radix(text, 16).ok()?.to_be_bytes());
+        (name.to_string() == text).then_some(name)
     }
 }
 
@@ -136,6 +142,31 @@ impl ObjectFiles {
         found(blocking(move || fs::metadata(&path).map(|m| m.len())).await?)
     }
 
+    /// The objects of a tenant that were last written before an instant, by the clock of the file system.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn list_before(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+    ) -> Result<Vec<ObjectName>> {
+        let path = self.root.join(tenant.uuid().to_string());
+        let listed = blocking(move || {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&path)? {
+                let entry = entry?;
+                let written = entry.metadata()?.modified()?;
+                let age = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+                let name = entry.file_name().to_str().and_then(ObjectName::parse);
+                names.extend(name.filter(|_| micros < before.micros()));
+            }
+            Ok(names)
+        });
+        found(listed.await?).map(Option::unwrap_or_default)
+    }
+
     /// Removes an object; nothing to remove is fine.
     ///
     /// # Errors
@@ -187,6 +218,10 @@ mod tests {
         assert_eq!(files.read(tenant, name, 4, 4).await, Ok(Some(b"o wo".to_vec())));
         assert_eq!(files.read(tenant, name, 9, 99).await, Ok(Some(b"ld".to_vec())));
         assert_eq!(files.len(TenantId::from_bytes([2; 16]), name).await, Ok(None));
+        let (old, new) = (Timestamp::from_micros(1), Timestamp::from_micros(i64::MAX));
+        assert_eq!(files.list_before(tenant, new).await, Ok(vec![name]));
+        assert_eq!(files.list_before(tenant, old).await, Ok(Vec::new()));
+        assert_eq!(files.list_before(TenantId::from_bytes([2; 16]), new).await, Ok(Vec::new()));
         files.delete(tenant, name).await.unwrap();
         files.delete(tenant, name).await.unwrap();
         assert_eq!(files.len(tenant, name).await, Ok(None));

@@ -135,8 +135,6 @@ writes! {
     InsertFile = file::InsertFile;
     InsertFileBlock = file::InsertFileBlock;
     AppendFilePart = file_part::AppendFilePart;
-    RestartFile = file_part::RestartFile;
-    CompleteFile = file_part::CompleteFile;
     EraseFile = file::EraseFile;
     UnlinkFiles = file_link::UnlinkFiles;
     DeleteFile = file::DeleteFile;

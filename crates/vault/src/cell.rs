@@ -16,6 +16,7 @@ use leadvault_store::{DataStore, KeyStore, LogFiles, NodeId, Outcome, Write};
 use crate::control;
 use crate::credential::{Credential, Proof, ShownKey, is_operator};
 use crate::error::{Fault, Refusal};
+use crate::files::FileBounds;
 use crate::idempotency::InFlight;
 use crate::publisher::Publisher;
 use crate::room::Room;
@@ -55,6 +56,8 @@ pub struct CellParts {
     pub node: Option<NodeId>,
     /// Jobs a tenant may have open at once.
     pub open_jobs_per_tenant: u32,
+    /// What a tenant may have of files.
+    pub file_bounds: FileBounds,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The randomness.

@@ -150,6 +150,9 @@ pub enum Fault {
     /// Not ready yet, or not any more.
     #[error("not ready")]
     NotReady,
+    /// Stored bytes are not those that were written; nothing was given out.
+    #[error("content damaged")]
+    ContentDamaged,
     /// A fault of ours; the code says where, the log says more.
     #[error("internal: {0}")]
     Internal(&'static str),

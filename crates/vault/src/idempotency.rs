@@ -198,6 +198,11 @@ async fn again(
     {
         return Err(Fault::Erased.into());
     }
+    if let Made::File { id } = made
+        && cell.data().find_file(TenantScope(room.no), id).await?.is_none()
+    {
+        return Err(Fault::Erased.into());
+    }
     let stamp = match row.index {
         Some(index) => Some(stamp_again(cell, room, index).await?),
         None => None,

@@ -10,6 +10,7 @@ pub mod close;
 pub mod datasets;
 pub mod explain;
 pub mod export;
+pub mod files;
 pub mod import;
 pub mod instructions;
 pub mod leads;
@@ -45,6 +46,7 @@ mod publisher;
 mod recalled;
 mod restore;
 mod room;
+mod span;
 mod suppression;
 mod system;
 mod upkeep;
@@ -57,6 +59,7 @@ pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;
 pub use recover::{StartError, start, start_restored, start_with};
 pub use restore::{Restored, carry_suppressions};
+pub use span::Span;
 
 /// SHA-256 over method, path, what it acts under, and body: what a request is recognised by.
 pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {

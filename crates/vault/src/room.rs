@@ -20,6 +20,7 @@ use crate::cell::Cell;
 use crate::control;
 use crate::denials::Denials;
 use crate::error::{Fault, Refusal};
+use crate::files::FileLeaves;
 use crate::import::job::{Gauges, KnownImports};
 use crate::instructions::register::Register;
 use crate::recalled::Recalled;
@@ -126,6 +127,10 @@ pub(crate) struct Room {
     pub(crate) unwraps_told: AtomicU64,
     /// What was denied in the running second.
     pub(crate) denials: Arc<Denials>,
+    /// Leaves for files that are set aside.
+    pub(crate) file_leaves: FileLeaves,
+    /// Taken by whoever removes files that went.
+    pub(crate) file_removal: tokio::sync::Mutex<()>,
     /// Taken by calls that are decided again: [`Cell::settled`].
     pub(crate) overtaken: tokio::sync::Mutex<()>,
     control: ArcSwap<Control>,
@@ -158,6 +163,8 @@ impl Room {
             released: AtomicU64::new(0),
             unwraps_told: AtomicU64::new(0),
             denials: Arc::default(),
+            file_leaves: FileLeaves::default(),
+            file_removal: tokio::sync::Mutex::new(()),
             overtaken: tokio::sync::Mutex::new(()),
             control: ArcSwap::from_pointee(control),
             calls: Mutex::new(HashMap::new()),

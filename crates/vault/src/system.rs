@@ -4,7 +4,8 @@
 
 use leadvault_crypto::Kind;
 use leadvault_domain::{DatasetNo, LeafAddress, LeafRange};
-use leadvault_keys::{Change, TenantKeys};
+use leadvault_keys::{Change, NotCovered, ObjectOpener, TenantKeys};
+use leadvault_ledger::CommittedReceipt;
 use leadvault_store::Sealed;
 use zeroize::Zeroizing;
 
@@ -45,6 +46,23 @@ pub(crate) async fn seal_new_as(
     let revision = 1;
     let sealed = keys.ring()?.system(leaf)?;
     let blob = sealed.seal(kind, record, SCHEMA, revision, plain, cell.entropy())?;
+    Ok(Sealed { leaf, revision, blob })
+}
+
+/// Seals the first revision of a small thing under a leaf that is taken already.
+///
+/// # Errors
+/// What the keys say.
+pub(crate) fn seal_under(
+    cell: &Cell,
+    room: &Room,
+    leaf: u32,
+    record: [u8; 16],
+    plain: &[u8],
+) -> Result<Sealed, Refusal> {
+    let revision = 1;
+    let sealed = room.ring()?.system(leaf)?;
+    let blob = sealed.seal(Kind::Small, record, SCHEMA, revision, plain, cell.entropy())?;
     Ok(Sealed { leaf, revision, blob })
 }
 
@@ -92,6 +110,29 @@ pub(crate) fn open(
 ) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let ring = room.ring()?;
     Ok(ring.system(sealed.leaf)?.open(kind, record, SCHEMA, sealed.revision, &sealed.blob)?)
+}
+
+/// The opener of an object's chunks, under the receipt of the call that gives them out. An advance since the snapshot
+/// was taken is followed once.
+///
+/// # Errors
+/// [`Fault::NotFound`] once the leaf is punctured.
+pub(crate) async fn release(
+    cell: &Cell,
+    room: &Room,
+    leaf: u32,
+    receipt: &CommittedReceipt,
+) -> Result<ObjectOpener, Refusal> {
+    let now = cell.clock().now();
+    let system = || room.ring()?.system(leaf).map_err(Fault::from);
+    match system()?.release(receipt, now) {
+        Ok(opener) => Ok(opener),
+        Err(NotCovered::SnapshotBehind { .. }) => {
+            room.keys()?.refresh().await.map_err(Fault::from)?;
+            Ok(system()?.release(receipt, now).map_err(|_| Fault::Overloaded)?)
+        }
+        Err(_) => Err(Fault::Overloaded.into()),
+    }
 }
 
 /// The address of a leaf of the system tree.

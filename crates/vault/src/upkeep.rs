@@ -15,6 +15,7 @@ use leadvault_store::{LogUpkeepRow, TenantScope, UpsertLogUpkeep};
 
 use crate::cell::Cell;
 use crate::error::Refusal;
+use crate::files;
 use crate::idempotency;
 use crate::import::quarantine;
 use crate::operator;
@@ -53,6 +54,7 @@ impl Cell {
 async fn keep_up_one(cell: &Cell, room: &Room) -> Result<(), Refusal> {
     if room.ring().is_ok() {
         idempotency::sweep(cell, room).await?;
+        files::sweep(cell, room).await?;
     }
     let (scope, now) = (TenantScope(room.no), cell.clock().now());
     let size = cell.data().find_log_size(scope).await?;

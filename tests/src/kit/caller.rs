@@ -3,6 +3,7 @@
 
 use reqwest::Method;
 use reqwest::blocking::Client;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::{Answer, until};
@@ -136,21 +137,22 @@ impl Caller {
     }
 
     /// GET of bytes: status, headers and what came.
-    pub fn fetch(
+    pub fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
+        self.try_fetch(path, headers).expect("the server answers to the end")
+    }
+
+    /// As [`Caller::fetch`].
+    ///
+    /// # Errors
+    /// When the connection breaks, in the body too.
+    pub fn try_fetch(
         &self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
-        let mut request = self.http.get(format!("{}{path}", self.url));
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = request.send().expect("the server answers");
+    ) -> reqwest::Result<(u16, HeaderMap, Vec<u8>)> {
+        let response = self.request(Method::GET, path, headers).send()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        (status, headers, response.bytes().expect("a body").to_vec())
+        Ok((status, headers, response.bytes()?.to_vec()))
     }
 
     /// POST of JSON.

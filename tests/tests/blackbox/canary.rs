@@ -194,6 +194,8 @@ fn no_value_of_a_lead_lies_anywhere_in_clear() {
     watched.look("import, read and search");
     refusals(&mut watched, &one);
     watched.look("failed imports and refused calls");
+    attach(&mut watched, &lead, &file);
+    watched.look("files of a lead");
     crash_in_the_middle(&mut watched, &file);
     watched.look("crashes");
     // An export that is made and fetched: outside it is the tenant's, inside it is sealed.
@@ -257,6 +259,35 @@ fn refusals(watched: &mut Watched, one: &str) {
     watched.errors.push(listed.text);
     let notices = watched.vault.plain(&watched.tenant).get("/v1/notices").expect(200);
     watched.errors.push(notices.text);
+}
+
+/// Files of a lead, whose names and contents are texts of people: kept, cut off, refused, and one erased.
+fn attach(watched: &mut Watched, lead: &str, content: &[u8]) {
+    let caller = watched.caller();
+    let path = format!("/v1/leads/{lead}/files");
+    let made = |name: &str, size: usize| {
+        let body = json!({ "name": name, "size": size });
+        caller.post(&path, &body).expect(201).text_of("id")
+    };
+    let of = |id: &str| format!("/v1/files/{id}/content");
+    let kept = made(EXTRA[1], content.len());
+    caller.send(Method::PUT, &of(&kept), &[], Some(content.to_vec())).expect(200);
+    let (status, headers, back) = caller.fetch(&of(&kept), &[]);
+    assert!(status == 200 && back == content && headers.contains_key("content-disposition"));
+    let open = made(EXTRA[8], 2 * content.len());
+    let piece = format!("bytes 0-{}/{}", content.len() - 1, 2 * content.len());
+    let headers = [("content-range", piece.as_str())];
+    caller.send(Method::PUT, &of(&open), &headers, Some(content.to_vec())).expect(308);
+    let bad = format!("{}/{}", EXTRA[1], EXTRA[0]);
+    watched.refused(caller.post(&path, &json!({ "name": bad, "size": 1 })), 422);
+    watched.refused(caller.post(&path, &json!({ "name": EXTRA[0], "size": EXTRA[9] })), 400);
+    let mut other = content.to_vec();
+    other.reverse();
+    watched.refused(caller.send(Method::PUT, &of(&kept), &[], Some(other)), 409);
+    let erased = made(EXTRA[3], content.len());
+    caller.send(Method::PUT, &of(&erased), &[], Some(content.to_vec())).expect(200);
+    let plain = watched.vault.plain(&watched.tenant);
+    plain.send(Method::DELETE, &format!("/v1/files/{erased}"), &[], None).expect(204);
 }
 
 /// Killed with half a file stored, and killed with an export begun.

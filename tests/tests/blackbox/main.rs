@@ -10,6 +10,9 @@
 mod batching;
 mod configuration;
 mod doctor;
+mod files;
+mod files_erased;
+mod files_exported;
 mod fixtures;
 mod full_disk;
 mod hostile;

@@ -25,6 +25,10 @@ struct World {
     other_lead: String,
     import: String,
     operation: String,
+    /// A file without its content.
+    file: String,
+    /// One that is complete.
+    stored: String,
     reader: Caller,
 }
 
@@ -44,7 +48,13 @@ impl World {
         let reader = vault.key(&tenant, "reader", &json!({})).text_of("secret");
         let reader = Caller::new(&vault.url(), &reader);
         let reader = reader.under(&tenant.instruction, "crm_operations");
-        Self { vault, tenant, lead, other_lead, import, operation, reader }
+        let acting = vault.acting(&tenant);
+        let files = format!("/v1/leads/{lead}/files");
+        let made = || acting.post(&files, &json!({ "name": "a", "size": 1 })).expect(201);
+        let (file, stored) = (made().text_of("id"), made().text_of("id"));
+        let path = format!("/v1/files/{stored}/content");
+        acting.send(Method::PUT, &path, &[], Some(b"a".to_vec())).expect(200);
+        Self { vault, tenant, lead, other_lead, import, operation, file, stored, reader }
     }
 
     fn plain(&self) -> Caller {
@@ -118,6 +128,20 @@ fn kinds() -> Vec<Kind> {
         "search" |w| w.acting().post("/v1/leads/search",
             &json!({ "match": { "email": "ada@example.com" }, "limit": 5 }))
             => yes(200), yes(200), yes(200), DESTROYED, DISABLED;
+        "attach a file" |w| w.acting().post(&format!("/v1/leads/{}/files", w.lead),
+            &json!({ "name": "a", "size": 1 }))
+            => yes(201), STATE, STATE, GONE, DISABLED;
+        "upload a file" |w| w.acting().send(Method::PUT, &format!("/v1/files/{}/content", w.file), &[],
+            Some(b"a".to_vec()))
+            => yes(200), STATE, STATE, GONE, DISABLED;
+        "list files" |w| w.acting().get(&format!("/v1/leads/{}/files", w.lead))
+            => yes(200), yes(200), yes(200), GONE, DISABLED;
+        "download a file" |w| w.acting().get(&format!("/v1/files/{}/content", w.stored))
+            => yes(200), yes(200), yes(200), GONE, DISABLED;
+        "download a file by a reader" |w| w.reader.get(&format!("/v1/files/{}/content", w.stored))
+            => yes(200), yes(200), STATE, GONE, DISABLED;
+        "erase a file" |w| w.plain().send(Method::DELETE, &format!("/v1/files/{}", w.file), &[], None)
+            => yes(204), yes(204), yes(204), GONE, yes(202);
         "restrict a lead" |w| w.acting().post(&format!("/v1/leads/{}/restrict", w.lead), &json!({}))
             => yes(200), yes(200), yes(200), GONE, DISABLED;
         "export" |w| w.once("/v1/exports", &json!({ "plain": true }), "export")

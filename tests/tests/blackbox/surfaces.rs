@@ -136,6 +136,7 @@ fn the_surface_is_as_it_is_pinned_and_every_operation_of_the_document_was_called
     let ids = instructions(&operator, &tenant, ids);
     let acting = tenant.by(tenant.caller.clone().under(&ids["instruction"], "crm_operations"));
     let ids = leads(&acting, ids);
+    files(&acting, &tenant, &ids["lead"]);
     explain(&acting, &ids);
     imports(&acting, &ids);
     exports(&acting);
@@ -304,6 +305,40 @@ fn instructions(operator: &Walk<'_>, tenant: &Walk<'_>, mut ids: Ids) -> Ids {
     assert_eq!(listed["data"].as_array().map(Vec::len), Some(4));
     ids.insert("instruction", id);
     ids
+}
+
+/// Files of a lead; they are erased by their controller, without an instruction.
+fn files(acting: &Walk<'_>, tenant: &Walk<'_>, lead: &str) {
+    let draft = json!({ "name": "offer.txt", "size": 70_000, "leads": [], "erase_with": "any" });
+    let made = acting.post("/v1/leads/{id}/files", &[lead], &draft, 201);
+    is_id(&made.body["id"], "file");
+    let id = made.text_of("id");
+    assert_eq!(made.location.as_deref(), Some(format!("/v1/files/{id}/content").as_str()));
+    let bytes = vec![b'a'; 70_000];
+    let content = |method: &str| format!("{method} /v1/files/{{id}}/content");
+    let piece = ("content-range", "bytes 0-65534/70000");
+    let first = Some(bytes[..65_535].to_vec());
+    let more = acting.call_with(&content("PUT"), &[&id], &[piece], first, 308);
+    assert_eq!(more.header("range"), "bytes=0-65534");
+    let told = acting.call_with(&content("HEAD"), &[&id], &[], None, 200);
+    assert_eq!((told.header("upload-offset"), told.header("upload-length")), ("65535", "70000"));
+    let rest = ("content-range", "bytes 65535-69999/70000");
+    let last = Some(bytes[65_535..].to_vec());
+    let stored = acting.call_with(&content("PUT"), &[&id], &[rest], last, 200);
+    has(&stored.body, &["id", "size", "type", "sha256"]);
+    let listed = acting.get("/v1/leads/{id}/files", &[lead]);
+    let members =
+        ["id", "name", "size", "type", "sha256", "state", "erase_with", "leads", "created_at"];
+    has(&listed.body["data"][0], &members);
+    is_time(&listed.body["data"][0]["created_at"]);
+    let span = ("range", "bytes=65530-65539");
+    let part = acting.call_with(&content("GET"), &[&id], &[span], None, 206);
+    assert_eq!(part.text, "a".repeat(10));
+    assert_eq!(acting.get("/v1/files/{id}/content", &[&id]).text.len(), 70_000);
+    tenant.call_with(&content("DELETE"), &[&id], &[], None, 204);
+    let other = json!({ "name": "empty", "size": 0 });
+    let id = acting.post("/v1/leads/{id}/files", &[lead], &other, 201).text_of("id");
+    tenant.call_with("DELETE /v1/files/{id}", &[&id], &[], None, 204);
 }
 
 fn leads(acting: &Walk<'_>, mut ids: Ids) -> Ids {

@@ -54,6 +54,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         (Fault::Overloaded, 503, "overloaded"),
         (Fault::NotReady, 503, "not_ready"),
         (Fault::Internal("place"), 500, "internal"),
+        (Fault::ContentDamaged, 500, "content_damaged"),
         (Fault::Stale, 500, "internal"),
     ]
 }
@@ -124,9 +125,10 @@ fn the_table_of_faults_is_whole() {
         Fault::Internal(_) => 33,
         Fault::Stale => 34,
         Fault::RangeNotSatisfiable { .. } => 35,
+        Fault::ContentDamaged => 36,
     };
     let seen: BTreeSet<u8> = every_fault().iter().map(|(fault, ..)| number(fault)).collect();
-    assert_eq!(seen, (0..=35).collect());
+    assert_eq!(seen, (0..=36).collect());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Bare primitives, on ring but for X25519. Private: nothing here knows a context, a nonce rule or a format.
+//! Bare primitives, on ring but for X25519 and the digest that is put aside. Private: nothing here knows a context, a nonce rule or a format.
 //!
 //! Everything that would have to change to run on another provider of the same interface is here, in
 //! `entropy` and in `sign`.
@@ -9,4 +9,5 @@ pub(crate) mod hash;
 pub(crate) mod hkdf;
 #[cfg(test)]
 mod referees;
+pub(crate) mod resumable;
 pub(crate) mod x25519;

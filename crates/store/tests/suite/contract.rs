@@ -58,7 +58,8 @@ macro_rules! every_case {
             file {
                 a_file_is_made_for_live_leads_of_its_dataset_and_within_limits
                 parts_come_in_order_and_one_upload_is_ahead
-                an_upload_that_begins_again_keeps_nothing_of_before
+                an_upload_nobody_goes_on_with_is_found
+                complete_files_are_listed_page_by_page
                 a_file_goes_with_the_last_of_its_leads_or_with_any
                 a_range_of_leads_gives_up_its_files_in_steps
                 calls_at_once_go_one_after_the_other

@@ -2,9 +2,9 @@
 
 use leadvault_domain::{DatasetNo, FileId, LeadId, LeafAddress, LeafRange};
 use leadvault_store::{
-    AppendFilePart, CompleteFile, Conflict, DeleteFile, EraseFile, EraseWith, FileLimits, FilePart,
-    FileState, InsertFile, InsertFileBlock, LeadTags, ObjectName, Outcome, RestartFile,
-    TenantScope, TombstoneLead, UNLINK_STEP, UnlinkFiles,
+    AppendFilePart, Conflict, DeleteFile, EraseFile, EraseWith, FileLimits, FilePart, FileState,
+    InsertFile, InsertFileBlock, LeadTags, ObjectName, Outcome, Sealed, TenantScope, TombstoneLead,
+    UNLINK_STEP, UnlinkFiles,
 };
 
 use crate::kit::{DATASET, NOW, TestCell, apply, id, lead, lead_id, sealed, stored, tenant};
@@ -34,7 +34,12 @@ fn file(n: u64, leads: &[u32]) -> InsertFile {
 fn part(n: u64, (from, to): (u64, u64), first_chunk: u32) -> AppendFilePart {
     let object = ObjectName(id(9, n * 100 + u64::from(first_chunk)));
     let part = FilePart { first_chunk, chunks: 1, object };
-    AppendFilePart { id: file_id(n), leaf: 50, from, to, part, at: NOW.plus_seconds(5) }
+    AppendFilePart { id: file_id(n), from, to, part, meta: again(50), at: NOW.plus_seconds(5) }
+}
+
+/// What is known of the content once a part of it came.
+fn again(leaf: u32) -> Sealed {
+    Sealed { revision: 2, ..sealed(leaf) }
 }
 
 fn range(first: u32, end: u64) -> UnlinkFiles {
@@ -114,10 +119,9 @@ pub(crate) async fn parts_come_in_order_and_one_upload_is_ahead(cell: &TestCell)
     assert_eq!(apply(&cell.data, scope, part(1, (0, 60), 7)).await, MOVED);
     assert_eq!(apply(&cell.data, scope, part(1, (80, 100), 7)).await, MOVED);
     assert_eq!(apply(&cell.data, scope, part(1, (60, 101), 7)).await, MOVED);
-    let stale = AppendFilePart { leaf: 51, ..part(1, (60, 100), 7) };
+    let stale = AppendFilePart { meta: again(51), ..part(1, (60, 100), 7) };
     assert_eq!(apply(&cell.data, scope, stale).await, MOVED);
-    let complete = CompleteFile { id: file_id(1), meta: sealed(50) };
-    assert_eq!(apply(&cell.data, scope, complete.clone()).await, MOVED, "40 bytes are missing");
+    assert_eq!(state(cell, scope, 1).await, Some(FileState::Open), "40 bytes are missing");
     assert_eq!(apply(&cell.data, scope, part(1, (60, 100), 1)).await, Outcome::Done);
 
     let parts = cell.data.list_file_parts(scope, file_id(1)).await.unwrap();
@@ -127,32 +131,21 @@ pub(crate) async fn parts_come_in_order_and_one_upload_is_ahead(cell: &TestCell)
     assert_eq!(cell.data.is_file_part(scope, ObjectName(id(9, 107))).await, Ok(false));
     let row = cell.data.find_file(scope, file_id(1)).await.unwrap().unwrap();
     assert_eq!((row.next_byte, row.touched_at), (100, NOW.plus_seconds(5)));
-
-    assert_eq!(apply(&cell.data, scope, complete.clone()).await, Outcome::Done);
-    assert_eq!(apply(&cell.data, scope, complete).await, MOVED, "once");
-    assert_eq!(state(cell, scope, 1).await, Some(FileState::Complete));
+    assert_eq!((row.state, row.meta), (FileState::Complete, again(50)));
+    assert_eq!(apply(&cell.data, scope, part(1, (100, 100), 2)).await, MOVED, "nothing follows");
 }
 
-pub(crate) async fn an_upload_that_begins_again_keeps_nothing_of_before(cell: &TestCell) {
+pub(crate) async fn an_upload_nobody_goes_on_with_is_found(cell: &TestCell) {
     let scope = with_leads(cell, 1).await;
     apply(&cell.data, scope, file(1, &[0])).await;
     apply(&cell.data, scope, part(1, (0, 60), 0)).await;
-    let again = RestartFile { id: file_id(1), leaf: 50, meta: sealed(51), at: NOW };
-    assert_eq!(apply(&cell.data, scope, again.clone()).await, Outcome::Done);
-    assert_eq!(apply(&cell.data, scope, again).await, MOVED, "the leaf is another");
-    assert_eq!(cell.data.list_file_parts(scope, file_id(1)).await, Ok(Vec::new()));
-    let row = cell.data.find_file(scope, file_id(1)).await.unwrap().unwrap();
-    assert_eq!((row.next_byte, row.meta.leaf), (0, 51));
-    // What the first upload still brings is not taken.
-    assert_eq!(apply(&cell.data, scope, part(1, (60, 100), 1)).await, MOVED);
-    let whole = AppendFilePart { leaf: 51, ..part(1, (0, 100), 0) };
-    assert_eq!(apply(&cell.data, scope, whole).await, Outcome::Done);
-    // An upload that nobody goes on with is found by when bytes came last.
     let idle = |seconds| {
         cell.data.list_unfinished_files(scope, FileState::Open, NOW.plus_seconds(seconds), 9)
     };
     assert_eq!(idle(5).await.unwrap().len(), 0);
     assert_eq!(idle(6).await.unwrap().len(), 1);
+    apply(&cell.data, scope, part(1, (60, 100), 1)).await;
+    assert_eq!(idle(6).await.unwrap().len(), 0, "it is complete");
 }
 
 pub(crate) async fn a_file_goes_with_the_last_of_its_leads_or_with_any(cell: &TestCell) {
@@ -168,8 +161,6 @@ pub(crate) async fn a_file_goes_with_the_last_of_its_leads_or_with_any(cell: &Te
     assert_eq!(state(cell, scope, 1).await, Some(FileState::Erasing));
     // Nothing comes to a file that goes.
     assert_eq!(apply(&cell.data, scope, part(1, (0, 60), 0)).await, MOVED);
-    let again = RestartFile { id: file_id(1), leaf: 50, meta: sealed(51), at: NOW };
-    assert_eq!(apply(&cell.data, scope, again).await, MOVED);
     let later = NOW.plus_seconds(1);
     let list = cell.data.list_unfinished_files(scope, FileState::Erasing, later, 9).await.unwrap();
     assert_eq!(list.len(), 2);
@@ -194,6 +185,25 @@ pub(crate) async fn a_range_of_leads_gives_up_its_files_in_steps(cell: &TestCell
     assert_eq!(state(cell, scope, 900).await, Some(FileState::Erasing));
     assert_eq!(state(cell, scope, 901).await, Some(FileState::Open), "a lead outside is left");
     assert_eq!(state(cell, other, 1).await, Some(FileState::Open), "another tenant's");
+}
+
+pub(crate) async fn complete_files_are_listed_page_by_page(cell: &TestCell) {
+    let scope = with_leads(cell, 1).await;
+    let limits = FileLimits { of_lead: 9, ..LIMITS };
+    for n in 0..5 {
+        apply(&cell.data, scope, InsertFile { limits, ..file(n, &[0]) }).await;
+    }
+    for n in [0, 1, 3, 4] {
+        apply(&cell.data, scope, part(n, (0, 100), 0)).await;
+    }
+    apply(&cell.data, scope, EraseFile { id: file_id(3) }).await;
+    let page = async |dataset, after| {
+        let rows = cell.data.list_complete_files(scope, dataset, after, 2).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, None).await, [file_id(0), file_id(1)]);
+    assert_eq!(page(Some(DATASET), Some(file_id(1))).await, [file_id(4)]);
+    assert_eq!(page(Some(DatasetNo(2)), None).await, []);
 }
 
 /// Of two that are under way at once the later sees what the earlier did.

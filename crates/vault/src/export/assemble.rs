@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 use super::artifact::Reader;
 use super::columns::{Columns, Layout};
 use super::csv;
-use super::download::release;
 use super::job::Job;
 use super::line_in::{self, Lines};
 use super::package::Packer;
@@ -145,8 +144,8 @@ async fn opened(job: &Job<'_>, receipt: &CommittedReceipt) -> Result<Vec<Opened>
     let mut opened = Vec::with_capacity(parts.len());
     for part in parts {
         let leaf = part.leaf.ok_or(Fault::ExportStale)?;
-        let lines = release(job.cell, job.room, leaf, receipt).await?;
-        let rows = release(job.cell, job.room, leaf, receipt).await?;
+        let lines = system::release(job.cell, job.room, leaf, receipt).await?;
+        let rows = system::release(job.cell, job.room, leaf, receipt).await?;
         opened.push(Opened { part, lines, rows });
     }
     Ok(opened)

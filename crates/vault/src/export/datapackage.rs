@@ -6,6 +6,9 @@ use serde_json::{Value as Json, json};
 use super::bag::{Member, PAYLOAD};
 use super::columns::{FIXED, Layout};
 
+/// Directory of files of leads, inside the payload.
+const FILES: &str = "files/";
+
 /// What the description says beside its resources.
 #[derive(Debug)]
 pub(crate) struct About {
@@ -57,8 +60,14 @@ fn resource(member: &Member, path: &str, leads: Option<u64>, layout: &Layout) ->
         "path": path,
         "bytes": member.bytes,
         "hash": format!("sha256:{}", hex::encode(member.sha256)),
-        "encoding": "utf-8",
     });
+    if path.starts_with(FILES) {
+        // What its owner calls it, and what it is, stands in `files.jsonl`.
+        resource["mediatype"] = json!("application/octet-stream");
+        resource["type"] = json!("file");
+        return resource;
+    }
+    resource["encoding"] = json!("utf-8");
     let more = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("csv") => json!({
             "type": "table",
@@ -160,11 +169,14 @@ mod tests {
         let members = [
             member("data/leads-0001.csv"),
             member("data/leads-0001.jsonl"),
+            member("data/files/file_1"),
             member("data/log/checkpoint"),
         ];
         let text = describe(&about, &members, &[3], &columns.layout());
         let resources = text["resources"].as_array().unwrap();
-        assert_eq!(resources.len(), 2);
+        assert_eq!(resources.len(), 3);
+        assert_eq!(resources[2]["mediatype"], "application/octet-stream");
+        assert_eq!(resources[2].get("encoding"), None);
         assert_eq!(resources[0]["hash"], format!("sha256:{}", "01".repeat(32)));
         assert_eq!(resources[0]["rows"], 3);
         let fields = resources[0]["schema"]["fields"].as_array().unwrap();

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _, try_unfold};
 use leadvault_domain::{ExportId, Operation, Role};
-use leadvault_keys::{NotCovered, ObjectOpener};
-use leadvault_ledger::{CommittedReceipt, EntryOutcome, LogOperation, ResourceType};
+use leadvault_ledger::{EntryOutcome, LogOperation, ResourceType};
 use leadvault_store::{
     ExportFile, ExportRow, ExportState, ExportStep, Outcome as Written, UpdateExport,
 };
@@ -18,6 +17,8 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::room::Room;
+use crate::span::Span;
+use crate::system;
 
 /// The bytes of a package, or of a span of it.
 pub struct Download {
@@ -39,17 +40,6 @@ impl std::fmt::Debug for Download {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Download").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Which bytes of a package are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span {
-    /// All of them.
-    Whole,
-    /// From an offset to the end, or to an offset that is included.
-    From(u64, Option<u64>),
-    /// The last so many.
-    Last(u64),
 }
 
 /// Sends a package, or a span of it.
@@ -109,7 +99,8 @@ async fn content_once(
             .into());
     }
     let leaf = row.file_leaf.ok_or(Fault::ExportStale)?;
-    let opener = release(cell, room, leaf, &receipt).await?;
+    // Gone meanwhile: a lead of it was erased.
+    let opener = system::release(cell, room, leaf, &receipt).await.map_err(stale_if_gone)?;
     let place = Place {
         objects: cell.data().objects(),
         tenant: room.id,
@@ -142,57 +133,9 @@ fn ready(cell: &Cell, row: &ExportRow) -> Result<ExportFile, Fault> {
     }
 }
 
-impl Span {
-    /// First byte, and one past the last (RFC 9110, 14.1.2).
-    fn within(self, total: u64) -> Result<(u64, u64), Fault> {
-        let (first, end) = match self {
-            Self::Whole => return Ok((0, total)),
-            Self::From(first, last) => {
-                (first, last.map_or(total, |last| last.saturating_add(1)).min(total))
-            }
-            Self::Last(n) => (total.saturating_sub(n), total),
-        };
-        if first < end { Ok((first, end)) } else { Err(Fault::RangeNotSatisfiable { total }) }
-    }
-}
-
-/// The opener of a file's chunks. An advance since the snapshot was taken is followed once.
-///
-/// # Errors
-/// [`Fault::ExportStale`] once its leaf is punctured.
-pub(crate) async fn release(
-    cell: &Cell,
-    room: &Room,
-    leaf: u32,
-    receipt: &CommittedReceipt,
-) -> Result<ObjectOpener, Refusal> {
-    let now = cell.clock().now();
-    let system = || room.ring()?.system(leaf).map_err(|_| Fault::ExportStale);
-    match system()?.release(receipt, now) {
-        Ok(opener) => Ok(opener),
-        Err(NotCovered::SnapshotBehind { .. }) => {
-            room.keys()?.refresh().await.map_err(Fault::from)?;
-            Ok(system()?.release(receipt, now).map_err(|_| Fault::Overloaded)?)
-        }
-        Err(_) => Err(Fault::Overloaded.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_ends_with_the_package_and_none_begins_behind_it() {
-        assert_eq!(Span::Whole.within(10), Ok((0, 10)));
-        assert_eq!(Span::From(3, None).within(10), Ok((3, 10)));
-        assert_eq!(Span::From(3, Some(3)).within(10), Ok((3, 4)));
-        assert_eq!(Span::From(3, Some(u64::MAX)).within(10), Ok((3, 10)));
-        assert_eq!(Span::Last(4).within(10), Ok((6, 10)));
-        assert_eq!(Span::Last(40).within(10), Ok((0, 10)));
-        let beyond = Err(Fault::RangeNotSatisfiable { total: 10 });
-        assert_eq!(Span::From(10, None).within(10), beyond);
-        assert_eq!(Span::From(5, Some(4)).within(10), beyond);
-        assert_eq!(Span::Last(0).within(10), beyond);
+fn stale_if_gone(refusal: Refusal) -> Refusal {
+    match refusal.fault {
+        Fault::NotFound => Fault::ExportStale.into(),
+        _ => refusal,
     }
 }

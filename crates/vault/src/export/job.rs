@@ -37,6 +37,7 @@ use super::{KIND, LIFE_SECONDS, log_copy, tags, tidy};
 use crate::call::Call;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
+use crate::gate::Permit;
 use crate::instructions;
 use crate::jobs::Lease;
 use crate::log;
@@ -234,9 +235,8 @@ impl Job<'_> {
 
     async fn make(&self) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
-        let on = ResourceType::Export;
         let begun = row.begun_index.ok_or(Fault::ExportStale)?;
-        let permit = cell.permit(room, self.call, self.ask, on).await?;
+        let permit = self.permit().await?;
         let mut leads = Render {
             cell,
             room,
@@ -282,11 +282,14 @@ impl Job<'_> {
         let writer = self.writer(object, room.ring()?.system(leaf)?);
         let root = row.id.to_string();
         let mut packer = Packer::start(root, writer, recipient.as_ref(), cell.entropy())?;
-        let permit = cell.permit(room, self.call, self.ask, ResourceType::Export).await?;
+        let permit = self.permit().await?;
         let entry = self.entry(permit.entry(self.call, ResourceType::Export)).n(moment.leads);
         let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
         leads.last_index = receipt.index();
         let files = assemble::lead_files(self, &mut packer, &receipt).await?;
+        if let Some(last) = super::files::write(self, &mut packer).await? {
+            leads.last_index = last;
+        }
         self.descriptions(&mut packer, &files, moment, begun).await?;
         let proof = self.log_files(&mut packer, begun, leads.last_index).await?;
         let named = self.asked.named();
@@ -306,8 +309,21 @@ impl Job<'_> {
         Ok((packer.finish().await?, files.leads))
     }
 
+    /// The call that asked for the export.
+    pub(super) fn call(&self) -> &Call {
+        self.call
+    }
+
+    /// Decides the export again.
+    ///
+    /// # Errors
+    /// A denial where the instruction was withdrawn meanwhile.
+    pub(super) async fn permit(&self) -> Result<Permit, Refusal> {
+        self.cell.permit(self.room, self.call, self.ask, ResourceType::Export).await
+    }
+
     /// An entry of this export.
-    fn entry(&self, entry: EntryDraft) -> EntryDraft {
+    pub(super) fn entry(&self, entry: EntryDraft) -> EntryDraft {
         let entry = entry.resource_id(self.row.id).job(self.row.operation);
         if self.asked.recipient.is_none() { entry.plain() } else { entry }
     }
@@ -388,7 +404,7 @@ impl Job<'_> {
     ) -> Result<(), Refusal> {
         let (cell, room, row) = (self.cell, self.room, self.row);
         let on = ResourceType::Export;
-        let permit = cell.permit(room, self.call, self.ask, on).await?;
+        let permit = self.permit().await?;
         let Written { sha256, bytes, .. } = written;
         let entry = permit.entry_as(self.call, LogOperation::ExportReady, on);
         let entry = self.entry(entry).sha256(sha256).bytes(bytes).n(leads);

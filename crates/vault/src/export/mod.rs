@@ -25,6 +25,7 @@ mod columns;
 mod csv;
 mod datapackage;
 mod download;
+mod files;
 mod job;
 mod line;
 mod line_in;
@@ -40,13 +41,13 @@ mod tidy;
 mod view;
 
 pub use csv::unguard;
-pub use download::{Download, Span, content};
+pub use download::{Download, content};
 pub use start::start;
 pub use view::{ExportView, find};
 
 pub(crate) use job::{resume, take_up};
 pub(crate) use stale::{mark_stale, mark_stale_ranges, remove_stale};
-pub(crate) use tidy::run as expire_for_ever;
+pub(crate) use tidy::{objects, run as expire_for_ever};
 
 /// Days an artifact lives, in seconds (surfaces.md 7).
 const LIFE_SECONDS: i64 = 7 * 24 * 3600;

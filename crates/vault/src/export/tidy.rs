@@ -3,11 +3,12 @@
 //! Every step can be repeated. What a crash leaves is found by the next look: at the start, at each export and
 //! erasure, and once a minute.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use leadvault_store::{
-    DropExportParts, ExportRow, ExportState, ExportStep, TenantScope, UpdateExport,
+    DropExportParts, ExportRow, ExportState, ExportStep, ObjectName, TenantScope, UpdateExport,
 };
 
 use crate::cell::Cell;
@@ -48,6 +49,21 @@ pub(crate) async fn expire(cell: &Cell, room: &Room) -> Result<(), Refusal> {
         }
     }
     remove(cell, room).await
+}
+
+/// The objects that exports name.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn objects(cell: &Cell, room: &Room) -> Result<HashSet<ObjectName>, Refusal> {
+    let (data, scope) = (cell.data(), TenantScope(room.no));
+    let mut objects = HashSet::new();
+    for row in data.list_exports(scope).await? {
+        objects.extend(row.object);
+        let parts = data.list_export_parts(scope, row.id).await?;
+        objects.extend(parts.into_iter().map(|part| part.object));
+    }
+    Ok(objects)
 }
 
 /// Removes what is over: the parts of every export that is not running, the file of one that is stale or

@@ -2,8 +2,8 @@
 //! the record is no copy of anything that may be erased.
 
 use leadvault_domain::{
-    ApiKeyId, DatasetId, ImportId, InstructionId, InstructionStatus, KeyState, LeadId, NoticeId,
-    OperationId, TenantId, TenantState,
+    ApiKeyId, DatasetId, FileId, ImportId, InstructionId, InstructionStatus, KeyState, LeadId,
+    NoticeId, OperationId, TenantId, TenantState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub(crate) enum Made {
     Activation { id: InstructionId, version: u32, second: bool },
     /// A lead, and the version it got.
     Lead { id: LeadId, version: u32 },
+    /// A file.
+    File { id: FileId },
     /// A flag of a lead that was set or lifted.
     Flag { id: LeadId },
     /// An erasure: its receipt lies with its request.
@@ -47,6 +49,7 @@ impl Made {
             | Self::Key { .. }
             | Self::Dataset { .. }
             | Self::Import { .. }
+            | Self::File { .. }
             | Self::Instruction { status: InstructionStatus::Draft, .. }
             | Self::Lead { version: 1, .. } => 201,
             Self::Operation { .. }

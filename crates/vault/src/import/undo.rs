@@ -20,6 +20,7 @@ use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::files;
 use crate::idempotency::{self, Made};
 use crate::jobs;
 use crate::leads::removal;
@@ -146,9 +147,11 @@ async fn forget(cell: &Cell, room: &Room, id: ImportId) -> Result<Vec<LeafRange>
     let ranges = cell.data().list_import_ranges(scope, import.no).await?;
     if !ranges.is_empty() {
         let held = export::mark_stale_ranges(cell, room, &ranges).await?;
-        let punctured = ranges.iter().copied().chain(held.leaves).collect();
+        let files = files::unlink(cell, room, &ranges).await?;
+        let punctured = ranges.iter().copied().chain(held.leaves).chain(files).collect();
         room.keys()?.advance(Change::Puncture(punctured)).await?;
         export::remove_stale(cell, room).await?;
+        files::remove(cell, room).await?;
     }
     Ok(ranges)
 }

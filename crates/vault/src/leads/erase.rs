@@ -29,6 +29,7 @@ use crate::canonical::canonical;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::files;
 use crate::gate::Permit;
 use crate::idempotency::{self, Made};
 use crate::leads::reveal::find;
@@ -205,9 +206,12 @@ async fn complete(
     let scope = TenantScope(room.no);
     let row = cell.data().find_erase(scope, id).await?.ok_or(Fault::Internal("erase request"))?;
     let held = export::mark_stale(cell, room, &[row.at]).await?;
-    let advanced = puncture(cell, room, &row, held.leaves).await?;
+    let mut with = held.leaves;
+    with.extend(files::unlink(cell, room, &[LeafRange::single(row.at)]).await?);
+    let advanced = puncture(cell, room, &row, with).await?;
     cell.fail_point("erase.punctured");
     export::remove_stale(cell, room).await?;
+    files::remove(cell, room).await?;
     cell.data().apply(scope, DeleteLead { id }).await?;
     cell.fail_point("erase.row_removed");
     let (index, leaf) = record_completed(cell, room, id, reference, &advanced).await?;
@@ -223,7 +227,7 @@ async fn complete(
 }
 
 /// The instant of erasure. A leaf that is punctured already belongs to the present epoch.
-/// Exports that hold the lead go in the same epoch.
+/// Exports that hold the lead go in the same epoch, and files that go with it.
 async fn puncture(
     cell: &Cell,
     room: &Room,
@@ -292,7 +296,7 @@ fn receipt(
     Ok(receipt)
 }
 
-/// Finishes erasures that a crash, or a key that was away, left open.
+/// Finishes erasures, of files too, that a crash, or a key that was away, left open.
 ///
 /// # Errors
 /// What keys, store and journal say.
@@ -312,6 +316,10 @@ pub(crate) async fn resume(cell: &Cell, room: &Arc<Room>) -> Result<(), Refusal>
             },
         };
         complete(cell, room, row.lead, reference).await?;
+    }
+    // What keeps a file's objects from being removed keeps nobody from starting.
+    if let Err(refusal) = files::finish(cell, room).await {
+        tracing::warn!(tenant = %room.id, fault = %refusal.fault, "files are removed later");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use leadvault_domain::{
-    ApiKeyId, DatasetId, Effect, InstructionId, InstructionStatus, Operation, TenantState,
+    ApiKeyId, DatasetId, Effect, FileId, InstructionId, InstructionStatus, Operation, TenantState,
 };
 use leadvault_ledger::{EntryView, LogOperation};
 use leadvault_store::{
@@ -24,6 +24,8 @@ use crate::room::Room;
 pub(super) struct Narrowed {
     /// References of leads whose erasure was requested.
     pub(super) erased: HashSet<String>,
+    /// Files whose erasure was requested by themselves.
+    pub(super) files: HashSet<FileId>,
     /// References of leads, and whether they were restricted in the end.
     pub(super) restricted: HashMap<String, bool>,
     /// Datasets that were shredded.
@@ -71,6 +73,7 @@ async fn apply(
         Op::EraseRequested => {
             let before = narrowed.erased.len();
             narrowed.erased.extend(view.refs().map(str::to_owned));
+            narrowed.files.extend(view.resource_id().and_then(|id| id.parse::<FileId>().ok()));
             // With the keys away an entry could not name its lead: nobody can tell now which it was.
             narrowed.erased.len() > before || view.resource_id().is_some()
         }

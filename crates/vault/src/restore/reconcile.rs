@@ -7,16 +7,18 @@ use std::sync::Arc;
 use leadvault_domain::{LabelFlag, Labels, LeafAddress, LeafRange};
 use leadvault_keys::Change;
 use leadvault_store::{
-    BumpState, DatasetRow, DatasetState, DeleteLead, DeleteLeadRange, LeadRow, Outcome as Written,
-    TenantScope, TombstoneLead, UpdateDataset, UpdateLabels, Write,
+    BumpState, DatasetRow, DatasetState, DeleteLead, DeleteLeadRange, EraseFile, LeadRow,
+    Outcome as Written, TenantScope, TombstoneLead, UpdateDataset, UpdateLabels, Write,
 };
 
 use super::narrow::Narrowed;
 use crate::cell::Cell;
 use crate::error::Refusal;
 use crate::export;
+use crate::files;
 use crate::leads::erase;
 use crate::room::Room;
+use crate::system;
 
 /// Rows looked at at a time.
 const PAGE_ROWS: u32 = 1_000;
@@ -43,6 +45,7 @@ pub(super) async fn run(
     let mut done = Reconciled::default();
     remove_datasets(cell, room, narrowed, &mut done).await?;
     walk_leads(cell, room, narrowed, &mut done).await?;
+    walk_files(cell, room, narrowed, &mut done).await?;
     Ok(done)
 }
 
@@ -65,10 +68,12 @@ async fn remove_datasets(
         if has_keys {
             let whole = |tree| LeafRange { dataset: row.no, tree, first: 0, end: TREE_END };
             let ranges: Vec<_> = (1..=row.tree).map(whole).collect();
-            let held = export::mark_stale_ranges(cell, room, &ranges).await?;
+            let mut leaves = export::mark_stale_ranges(cell, room, &ranges).await?.leaves;
+            files::unlink(cell, room, &ranges).await?;
+            leaves.extend(files::blocks_of(cell, room, row.no).await?);
             let mut changes = vec![Change::DropDataset(row.no)];
-            if !held.leaves.is_empty() {
-                changes.push(Change::Puncture(held.leaves));
+            if !leaves.is_empty() {
+                changes.push(Change::Puncture(leaves));
             }
             room.keys()?.advance_all(changes).await?;
             export::remove_stale(cell, room).await?;
@@ -104,6 +109,7 @@ async fn walk_leads(
                 // A row of before its erasure has no tombstone yet, and only what has one is removed.
                 cell.data().apply(scope, TombstoneLead { id: row.id, base: None }).await?;
                 cell.data().apply(scope, DeleteLead { id: row.id }).await?;
+                files::unlink(cell, room, &[LeafRange::single(row.at)]).await?;
                 done.rows = done.rows.saturating_add(1);
                 continue;
             };
@@ -118,6 +124,27 @@ async fn walk_leads(
         }
         after = Some(last);
     }
+}
+
+/// Files whose leaf is gone, those whose erasure the log asked for, and those that lost their leads above.
+async fn walk_files(
+    cell: &Cell,
+    room: &Arc<Room>,
+    narrowed: &Narrowed,
+    done: &mut Reconciled,
+) -> Result<(), Refusal> {
+    let scope = TenantScope(room.no);
+    let ring = room.ring()?;
+    for row in cell.data().list_files(scope).await? {
+        let is_live = ring.is_live(system::leaf(row.meta.leaf));
+        if is_live && !narrowed.files.contains(&row.id) {
+            continue;
+        }
+        // A conflict: it is erasing already.
+        cell.data().apply(scope, EraseFile { id: row.id }).await?;
+        done.rows = done.rows.saturating_add(1);
+    }
+    files::finish(cell, room).await
 }
 
 async fn restrict(cell: &Cell, scope: TenantScope, row: &LeadRow) -> Result<(), Refusal> {

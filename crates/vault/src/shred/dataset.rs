@@ -18,6 +18,7 @@ use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
 use crate::export;
+use crate::files;
 use crate::idempotency::{self, Made};
 use crate::jobs;
 use crate::leads::removal;
@@ -131,7 +132,7 @@ fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId, id: DatasetId) {
     });
 }
 
-/// The keys of the dataset, the texts that speak of it, and the exports it is in. Idempotent.
+/// The keys of the dataset, its files, the texts that speak of it, and the exports it is in. Idempotent.
 async fn forget(cell: &Cell, room: &Room, id: DatasetId) -> Result<(), Refusal> {
     let scope = TenantScope(room.no);
     let row = cell.data().find_dataset(scope, id).await?.ok_or(Fault::NotFound)?;
@@ -140,6 +141,8 @@ async fn forget(cell: &Cell, room: &Room, id: DatasetId) -> Result<(), Refusal> 
         return Ok(());
     }
     let mut leaves = export::mark_stale_ranges(cell, room, &trees_of(&row)).await?.leaves;
+    files::unlink(cell, room, &trees_of(&row)).await?;
+    leaves.extend(files::blocks_of(cell, room, row.no).await?);
     let imports = cell.data().list_imports(scope).await?;
     let sealed = imports.iter().filter(|import| import.dataset == row.no);
     let texts = sealed.flat_map(|import| [import.meta.as_ref(), import.cursor.as_ref()]);
@@ -170,6 +173,7 @@ async fn finish(
     let record = cell.data().find_certificate(scope, operation).await?.ok_or(Fault::NotFound)?;
     let row = cell.data().find_dataset(scope, id).await?.ok_or(Fault::NotFound)?;
     forget(cell, room, id).await?;
+    files::remove(cell, room).await?;
     removal::remove(cell, room, operation, &trees_of(&row)).await?;
     cell.fail_point("shred.rows_removed");
     if record.completed_index.is_none() {

@@ -3,8 +3,7 @@
 
 use leadvault_crypto::{minisign, sha256};
 use leadvault_domain::LeadId;
-use leadvault_vault::export::{self, Span};
-use leadvault_vault::{Fault, leads, log};
+use leadvault_vault::{Fault, Span, export, leads, log};
 use serde_json::{Value, json};
 
 use crate::export_kit::{decrypt, member};

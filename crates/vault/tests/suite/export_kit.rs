@@ -6,9 +6,8 @@ use futures::StreamExt as _;
 use leadvault_crypto::age::Identity;
 use leadvault_crypto::sha256;
 use leadvault_domain::{DatasetId, ExportId, LeadId, OperationId};
-use leadvault_vault::export::{self, Span};
 use leadvault_vault::leads::{self, LeadDoc};
-use leadvault_vault::{Call, Fault, operations};
+use leadvault_vault::{Call, Fault, Span, export, operations};
 use serde_json::{Value, json};
 
 use crate::world::World;

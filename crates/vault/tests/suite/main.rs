@@ -3,6 +3,7 @@
 
 mod export;
 mod export_kit;
+mod files;
 mod import;
 mod upkeep;
 mod world;

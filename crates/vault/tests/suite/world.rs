@@ -12,6 +12,7 @@ use leadvault_keys::{KeyServices, RootKey, Slot};
 use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::LogKeys;
 use leadvault_store::{DataStore, KeyStore, LogFiles, StoreOptions};
+use leadvault_vault::files::FileBounds;
 use leadvault_vault::{
     Act, Call, Cell, CellParts, Credential, Named, Proof, datasets, instructions, tenants,
 };
@@ -124,6 +125,7 @@ async fn cell_in(
         durability: vec!["single_disk".to_owned()],
         node: None,
         open_jobs_per_tenant: 4,
+        file_bounds: FileBounds::default(),
         clock,
         entropy,
         fail_point: Arc::new(move |step| {

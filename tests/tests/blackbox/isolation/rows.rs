@@ -107,10 +107,19 @@ fn post(path: &'static str, who: Who, ok: u16, make: Make) -> Row {
 
 /// The whole surface.
 pub(super) fn rows() -> Vec<Row> {
-    [open(), operator(), tenant(), keys(), datasets(), instructions(), leads(), bulk(), log()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let groups = [
+        open(),
+        operator(),
+        tenant(),
+        keys(),
+        datasets(),
+        instructions(),
+        leads(),
+        files(),
+        bulk(),
+        log(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 fn open() -> Vec<Row> {
@@ -310,6 +319,36 @@ fn leads() -> Vec<Row> {
         }),
         post("/v1/leads/{id}/unrestrict", EDITORS, 200, |v, t| {
             Shot::post(format!("/v1/leads/{}/unrestrict", th::lead(v, t))).under()
+        }),
+    ]
+}
+
+fn files() -> Vec<Row> {
+    fn content(id: &str) -> String {
+        format!("/v1/files/{id}/content")
+    }
+    vec![
+        get("/v1/leads/{id}/files", READERS, |v, t| {
+            Shot::get(format!("/v1/leads/{}/files", th::lead(v, t))).under()
+        }),
+        post("/v1/leads/{id}/files", EDITORS, 201, |v, t| {
+            let body = json!({ "name": "castle.txt", "size": th::FILE.len() });
+            Shot::post(format!("/v1/leads/{}/files", th::lead(v, t))).json(&body).under()
+        }),
+        Row::new("PUT", "/v1/files/{id}/content", EDITORS, 200, |v, t| {
+            Shot::new(Method::PUT, content(&th::file(v, t))).body(th::FILE.to_vec()).under()
+        }),
+        Row::new("HEAD", "/v1/files/{id}/content", EDITORS, 200, |v, t| {
+            Shot::new(Method::HEAD, content(&th::file(v, t)))
+        }),
+        get("/v1/files/{id}/content", READERS, |v, t| {
+            Shot::get(content(&th::file_stored(v, t))).under()
+        }),
+        Row::new("DELETE", "/v1/files/{id}", EDITORS, 204, |v, t| {
+            Shot::new(Method::DELETE, format!("/v1/files/{}", th::file_stored(v, t)))
+        }),
+        Row::new("DELETE", "/v1/files/{id}/content", EDITORS, 204, |v, t| {
+            Shot::new(Method::DELETE, content(&th::file_stored(v, t)))
         }),
     ]
 }

@@ -72,6 +72,11 @@ impl Shot {
         (&other.path, &other.body) != (&self.path, &self.body)
     }
 
+    /// What of a code is heard: an answer to HEAD has no body.
+    pub(super) fn heard<'a>(&self, code: &'a str) -> &'a str {
+        if self.method == Method::HEAD { "" } else { code }
+    }
+
     pub(super) fn send(&self, caller: &Caller) -> Answer {
         let headers: Vec<_> = self.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         caller.send(self.method.clone(), &self.path, &headers, self.body.clone())

@@ -10,6 +10,9 @@ pub(super) const EMAIL: &str = "isolde.of.cornwall@tintagel-example.org";
 pub(super) const CSV: &[u8] = b"Email,First Name,Date of birth\n\
     tristan@lyonesse-example.org,Tristan,\nyoung@lyonesse-example.org,Mabon,2020-01-01\n";
 
+/// What a file holds.
+pub(super) const FILE: &[u8] = b"the castle of Tintagel has a door to the sea";
+
 pub(super) fn agreement() -> Value {
     json!({ "id": "dpa-1", "version": "1", "sha256": "0".repeat(64) })
 }
@@ -31,6 +34,21 @@ pub(super) fn dataset(vault: &Vault, tenant: &Tenant) -> String {
 pub(super) fn lead(vault: &Vault, tenant: &Tenant) -> String {
     let body = json!({ "dataset": tenant.dataset, "fields": { "company": "Tintagel" } });
     vault.acting(tenant).post("/v1/leads", &body).expect(201).text_of("id")
+}
+
+/// A file of a lead, without its content.
+pub(super) fn file(vault: &Vault, tenant: &Tenant) -> String {
+    let path = format!("/v1/leads/{}/files", lead(vault, tenant));
+    let body = json!({ "name": "castle.txt", "size": FILE.len() });
+    vault.acting(tenant).post(&path, &body).expect(201).text_of("id")
+}
+
+/// A file that is complete.
+pub(super) fn file_stored(vault: &Vault, tenant: &Tenant) -> String {
+    let id = file(vault, tenant);
+    let path = format!("/v1/files/{id}/content");
+    vault.acting(tenant).send(Method::PUT, &path, &[], Some(FILE.to_vec())).expect(200);
+    id
 }
 
 /// An instruction that is drafted.

@@ -64,7 +64,7 @@ impl Document {
             return;
         };
         let essence = answer.header("content-type").split(';').next().unwrap_or_default();
-        let media = content.get(essence);
+        let media = content.get(essence).or_else(|| content.get("*/*"));
         let media = media.unwrap_or_else(|| panic!("{name}: {essence} is not in the document"));
         if essence == "application/json" || essence.ends_with("+json") {
             let wrong = self.wrong(&media["schema"], &answer.body);

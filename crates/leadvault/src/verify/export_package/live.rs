@@ -93,6 +93,8 @@ impl Count {
                     self.stored += n;
                 }
             }
+            // A file by itself: its leads stay.
+            ("erase.requested" | "erase.completed", "file") => {}
             ("erase.requested", "record") => self.erase(&refs, leads),
             ("erase.requested" | "dataset.shred", _) => {
                 self.open_erasures.insert(id.to_owned());
@@ -178,6 +180,15 @@ mod tests {
         assert_eq!(live(&all), Some(8));
         // An import that has not ended: no answer.
         assert_eq!(live(&[slice, export()]), None);
+    }
+
+    #[test]
+    fn a_file_that_is_erased_takes_no_lead_along() {
+        let file = |word| entry(word, json!({ "type": "file", "id": "file_1", "n": 1 }));
+        let all = [single("00"), file("erase.requested"), file("erase.completed"), export()];
+        assert_eq!(live(&all), Some(1));
+        // Asked for and not completed yet: no lead waits for that.
+        assert_eq!(live(&[single("00"), file("erase.requested"), export()]), Some(1));
     }
 
     #[test]
