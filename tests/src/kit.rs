@@ -1,6 +1,7 @@
 //! A vault in a temporary directory, its server as another process, and a client.
 
 mod answer;
+mod bucket;
 mod caller;
 mod files;
 mod fixture;
@@ -10,6 +11,7 @@ mod tenant;
 mod vault;
 
 pub use answer::Answer;
+pub use bucket::bucket_program;
 pub use caller::Caller;
 pub use files::{copy_database, copy_dir, files};
 pub use fixture::fixture;

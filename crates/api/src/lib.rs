@@ -39,6 +39,7 @@ mod answer;
 mod budget;
 mod document;
 mod extract;
+mod linger;
 mod problem;
 mod rate;
 mod request_line;

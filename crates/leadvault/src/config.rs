@@ -4,7 +4,7 @@
 //! environment variable may be overridden by it; docs/OPERATIONS.md lists what else the process reads there.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -49,6 +49,9 @@ pub(crate) struct Config {
     /// PostgreSQL for both stores; absent = SQLite in the data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) postgres: Option<PostgresConfig>,
+    /// A bucket that speaks the S3 protocol, for files of leads and exports; absent = `files/` in the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) objects: Option<ObjectsConfig>,
     /// Where the cells of other regions are reached, by region: a key of such a region is answered 421 with
     /// its endpoint, a key of any other region 401.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,6 +62,38 @@ pub(crate) struct Config {
     /// Bounds on what one caller can take.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
+}
+
+/// A bucket that speaks the S3 protocol. It holds sealed chunks under random names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ObjectsConfig {
+    /// `https://host[:port]`; `http://` on loopback alone.
+    pub(crate) endpoint: String,
+    /// Its name. It belongs to this cell alone, and lies in the cell's region.
+    pub(crate) bucket: String,
+    /// Region that requests are signed for.
+    pub(crate) region: String,
+    /// Id of the access key: it may put, get, delete and list objects of the bucket.
+    pub(crate) access_key_id: String,
+    /// File of the access key; mode 0600 or the start is refused.
+    pub(crate) secret_key_file: PathBuf,
+}
+
+impl ObjectsConfig {
+    /// Chunks are sealed, but names, sizes and times are not, and neither is the id of the access key.
+    fn check(&self) -> anyhow::Result<()> {
+        let url: reqwest::Url = self.endpoint.parse().context("objects.endpoint: no URL")?;
+        let host = url.host_str().unwrap_or_default();
+        let is_loopback = host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        anyhow::ensure!(
+            url.scheme() == "https" || (url.scheme() == "http" && is_loopback),
+            "objects.endpoint: https, or http on loopback"
+        );
+        anyhow::ensure!(!self.bucket.is_empty(), "objects.bucket: must not be empty");
+        Ok(())
+    }
 }
 
 /// Keys and slots.
@@ -251,6 +286,9 @@ impl Config {
         config.keys.root_key_file = config.data.join(&config.keys.root_key_file);
         config.keys.operator_key_file = config.data.join(&config.keys.operator_key_file);
         config.durability.mirror = config.durability.mirror.map(|m| config.data.join(m));
+        if let Some(objects) = &mut config.objects {
+            objects.secret_key_file = config.data.join(&objects.secret_key_file);
+        }
         if let Some(postgres) = &mut config.postgres {
             postgres.data_url_file = config.data.join(&postgres.data_url_file);
             postgres.keys_url_file = config.data.join(&postgres.keys_url_file);
@@ -280,6 +318,9 @@ impl Config {
     /// The message names the key.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.listen()?;
+        if let Some(objects) = &self.objects {
+            objects.check()?;
+        }
         let limits = &self.limits;
         for (key, value) in [
             ("limits.concurrent_requests", limits.concurrent_requests),

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         keys: KeysConfig::default(),
         durability: durability(&args.durability)?,
         postgres: postgres(args)?,
+        objects: None,
         endpoints: std::collections::BTreeMap::new(),
         tls: None,
         limits: LimitsConfig::default(),

@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use leadvault_store::{DataStore, KeyStore, PostgresOptions, StoreError, StoreOptions};
+use leadvault_store::{
+    Bucket, DataStore, KeyStore, Objects, PostgresOptions, StoreError, StoreOptions,
+};
 use serde_json::json;
 
-use crate::config::{Config, PostgresConfig};
+use crate::config::{Config, ObjectsConfig, PostgresConfig};
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
 use crate::secret_file;
@@ -26,7 +28,24 @@ pub(crate) async fn data(config: &Config) -> Result<DataStore, Stop> {
             DataStore::open_postgres(url.expose(), &files, options(postgres)).await
         }
     };
-    opened.map_err(|error| failed(error, "postgres.data_url_file"))
+    let store = opened.map_err(|error| failed(error, "postgres.data_url_file"))?;
+    match &config.objects {
+        None => Ok(store),
+        Some(objects) => Ok(store.with_objects(bucket(objects)?)),
+    }
+}
+
+/// The bucket of sealed objects.
+fn bucket(config: &ObjectsConfig) -> Result<Objects, Stop> {
+    let secret_key = secret_file::read("objects.secret_key_file", &config.secret_key_file)?;
+    let bucket = Bucket {
+        endpoint: config.endpoint.clone(),
+        name: config.bucket.clone(),
+        region: config.region.clone(),
+        access_key_id: config.access_key_id.clone(),
+        secret_key,
+    };
+    Objects::in_bucket(&bucket).map_err(|error| failed(error, "objects.endpoint"))
 }
 
 /// Opens the key store.

@@ -1,6 +1,6 @@
 //! The data store of a cell: `data.db`, or a database of PostgreSQL.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use leadvault_keys::FailPoint;
@@ -12,6 +12,7 @@ use crate::engine::{
 use crate::error::Result;
 use crate::fail_point::Steps;
 use crate::keeper::{Keeper, Step, merge_next};
+use crate::objects::Objects;
 use crate::stage::StageCache;
 use crate::together::Together;
 
@@ -26,7 +27,7 @@ pub struct DataStore {
     keeper: Keeper,
     /// Where a round trip costs more than what it asks for; SQLite answers each by itself.
     together: Option<Together>,
-    files: PathBuf,
+    objects: Objects,
     steps: Steps,
 }
 
@@ -47,7 +48,7 @@ impl DataStore {
             stage,
             keeper,
             together: None,
-            files: path.with_file_name("files"),
+            objects: Objects::in_dir(path.with_file_name("files")),
             steps: Steps::default(),
         })
     }
@@ -66,7 +67,7 @@ impl DataStore {
             engine,
             stage: Arc::default(),
             keeper: Keeper::idle(),
-            files: files.to_owned(),
+            objects: Objects::in_dir(files),
             steps: Steps::default(),
         })
     }
@@ -83,6 +84,13 @@ impl DataStore {
     #[must_use]
     pub fn with_fail_points(mut self, fail_point: FailPoint) -> Self {
         self.steps = Steps::new(fail_point);
+        self
+    }
+
+    /// With its sealed objects elsewhere than in a directory beside it.
+    #[must_use]
+    pub fn with_objects(mut self, objects: Objects) -> Self {
+        self.objects = objects;
         self
     }
 
@@ -111,8 +119,8 @@ impl DataStore {
         let engine =
             Arc::new(Engine::Sqlite(Box::new(SqliteEngine::look(path, &MIGRATIONS).await?)));
         let (stage, keeper) = (Arc::default(), Keeper::idle());
-        let (files, steps) = (path.with_file_name("files"), Steps::default());
-        Ok(Self { engine, stage, keeper, together: None, files, steps })
+        let objects = Objects::in_dir(path.with_file_name("files"));
+        Ok(Self { engine, stage, keeper, together: None, objects, steps: Steps::default() })
     }
 
     /// Whether every page of the database and every index holds together.
@@ -181,7 +189,8 @@ impl DataStore {
         &self.keeper
     }
 
-    pub(crate) fn files(&self) -> &Path {
-        &self.files
+    /// Where its sealed objects lie.
+    pub const fn objects(&self) -> &Objects {
+        &self.objects
     }
 }

@@ -1,4 +1,4 @@
-//! Exports. The bytes lie in `files/` ([`crate::ObjectFiles`]), sealed; parts are in [`crate::export_part`].
+//! Exports. The bytes lie in `files/` ([`crate::Objects`]), sealed; parts are in [`crate::export_part`].
 
 use leadvault_domain::{DatasetNo, ExportId, OperationId, TenantNo, Timestamp};
 
@@ -7,7 +7,7 @@ use crate::data_store::DataStore;
 use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::export_extent;
-use crate::object_files::ObjectName;
+use crate::objects::ObjectName;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
 use crate::statement::statements;

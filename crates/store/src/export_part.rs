@@ -12,7 +12,7 @@ use crate::cells::{Cells, stored};
 use crate::data_store::DataStore;
 use crate::engine::{Connection, Row, query};
 use crate::error::{Result, StoreError};
-use crate::object_files::ObjectName;
+use crate::objects::ObjectName;
 use crate::scope::TenantScope;
 use crate::statement::statements;
 use crate::words::PartState;

@@ -10,7 +10,7 @@ use crate::data_store::DataStore;
 use crate::engine::{Connection, Row, query};
 use crate::error::Result;
 use crate::file::on_file;
-use crate::object_files::ObjectName;
+use crate::objects::ObjectName;
 use crate::scope::TenantScope;
 use crate::sealed::Sealed;
 use crate::statement::statements;

@@ -5,7 +5,7 @@
 //!   a write and its entry commit together. Behind its callers a keeper merges staged tags and moves the
 //!   write-ahead log.
 //! - [`KeyStore`] (`keys.db`): implements [`leadvault_keys::KeyBlobs`].
-//! - [`LogFiles`] (`log/`), [`ObjectFiles`] (`files/`): what lies in files.
+//! - [`LogFiles`] (`log/`), [`Objects`] (`files/`, or a bucket): what lies in files.
 //!
 //! # Adding to it
 //! 1. A column or table: a new file in `migrations/sqlite/data`; never change one that ran.
@@ -64,7 +64,7 @@ mod log_tree;
 mod log_upkeep;
 mod move_store;
 mod notice;
-mod object_files;
+mod objects;
 mod operation;
 mod principal;
 mod replay;
@@ -122,7 +122,7 @@ pub use log_tree::{LogTreeRow, UpsertLogTree};
 pub use log_upkeep::{LogUpkeepRow, UpsertLogUpkeep};
 pub use move_store::MovedTable;
 pub use notice::{AcknowledgeNotice, InsertNotice, NOTICES_MAX, NoticeRow};
-pub use object_files::{ObjectFiles, ObjectName};
+pub use objects::{Bucket, ObjectName, ObjectWriter, Objects};
 pub use operation::{
     ClaimOperation, DeleteOperations, DueOperation, FinishOperation, InsertOperation, NodeId,
     OperationRow, PostponeOperation, UpdateProgress,

@@ -63,6 +63,7 @@ impl Vault {
         for name in names {
             match (self.stores(), store_of(name)) {
                 (Stores::Databases(pair), Some(store)) => pair.keep(store, copy),
+                _ if *name == "files" => copy_part(&self.objects_dir(), &kept.join(name)),
                 _ => copy_part(&data.join(name), &kept.join(name)),
             }
         }
@@ -74,6 +75,7 @@ impl Vault {
         for name in names {
             match (self.stores(), store_of(name)) {
                 (Stores::Databases(pair), Some(store)) => pair.put_back(store, copy),
+                _ if *name == "files" => copy_part(&kept.join(name), &self.objects_dir()),
                 _ => copy_part(&kept.join(name), &data.join(name)),
             }
         }

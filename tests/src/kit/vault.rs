@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use super::bucket::Bucket;
 use super::stores::Stores;
 use super::{Caller, Tenant, binary, run, until};
 
@@ -17,6 +18,8 @@ pub struct Vault {
     dir: tempfile::TempDir,
     data: PathBuf,
     stores: Stores,
+    /// Where its sealed objects lie, where this run has buckets.
+    bucket: Option<Bucket>,
     server: Option<(Child, String)>,
     /// Environment variables of the server.
     env: Vec<(String, String)>,
@@ -58,17 +61,26 @@ impl Vault {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let (code, _, err) = run(&args);
         assert_eq!(code, Some(0), "{err}");
-        let vault = Self { dir, data: place, stores, server: None, env: Vec::new() };
+        let bucket = Bucket::start(dir.path().join("bucket"));
+        let vault = Self { dir, data: place, stores, bucket, server: None, env: Vec::new() };
         // The suite also runs where the temporary directory is on a filesystem that a slot refuses.
         let text = std::fs::read_to_string(vault.config()).expect("configuration");
-        let text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
+        let mut text = text.replace("allow_copy_on_write = false", "allow_copy_on_write = true");
+        if let Some(bucket) = &vault.bucket {
+            text.push_str(&bucket.section(&vault.data));
+        }
         std::fs::write(vault.config(), text).expect("configuration");
         vault
     }
 
     /// A vault that lies there already, not started.
     pub(super) fn lying_in(dir: tempfile::TempDir, data: PathBuf, stores: Stores) -> Self {
-        Self { dir, data, stores, server: None, env: Vec::new() }
+        Self { dir, data, stores, bucket: None, server: None, env: Vec::new() }
+    }
+
+    /// The directory of its sealed objects: its own, or that of its bucket.
+    pub fn objects_dir(&self) -> PathBuf {
+        self.bucket.as_ref().map_or_else(|| self.data.join("files"), Bucket::dir)
     }
 
     /// Changes the configuration of a vault that is not started: `from` stands in it as it is.

@@ -63,6 +63,6 @@ fn a_kill_at_any_step_of_an_export_goes_on_at_the_next_part() {
         assert_eq!(entries.iter().filter(ready).count(), 1, "{step}");
     }
     // The finished files and nothing else.
-    let files = vault.data().join("files").join(&tenant.uuid);
+    let files = vault.objects_dir().join(&tenant.uuid);
     assert_eq!(std::fs::read_dir(files).expect("files").count(), STEPS.len());
 }

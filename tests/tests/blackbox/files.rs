@@ -5,7 +5,7 @@ pub(crate) mod kit;
 use std::io::Read;
 use std::sync::mpsc;
 
-use leadvault_tests::kit::{Vault, instruction, until};
+use leadvault_tests::kit::{Vault, bucket_program, instruction, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -330,4 +330,34 @@ fn stored_bytes_that_were_changed_are_never_given_out() {
     std::fs::write(&object, &sealed).expect("a write");
     assert!(all_of_it(&id).2 == bytes);
     assert!(all_of_it(&twin).2 == bytes);
+}
+
+/// The bucket checks signatures: with another key nothing is stored, and the refusal says nothing of it. Runs where the
+/// run has buckets (`cargo xtask test --full`).
+#[test]
+fn a_bucket_that_refuses_the_key_stores_nothing() {
+    if bucket_program().is_none() {
+        eprintln!("no bucket in this run");
+        return;
+    }
+    let mut vault = Vault::start();
+    let tenant = vault.tenant();
+    let lead = vault.lead(&tenant, "ada@example.com");
+    let id = Files::of(&vault, &tenant).make(&lead, "a", 10);
+    vault.kill();
+    let secret = vault.data().join("objects.key");
+    let right = std::fs::read(&secret).expect("the key");
+    std::fs::write(&secret, "another").expect("a write");
+    vault.up();
+    let refused = Files::of(&vault, &tenant).put(&id, content(10)).expect(503);
+    assert_eq!(refused.code(), "not_ready");
+    assert!(kit::objects(&vault, &tenant).is_empty());
+    // The control.
+    vault.kill();
+    std::fs::write(&secret, right).expect("a write");
+    vault.up();
+    let files = Files::of(&vault, &tenant);
+    files.put(&id, content(10)).expect(200);
+    assert_eq!(files.objects().len(), 1);
+    assert!(!vault.data().join("files").exists(), "nothing lies in the data directory");
 }

@@ -12,6 +12,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("sqlx", &["crates/store/"]),
     ("axum", &["crates/api/"]),
     ("axum_server", &["crates/leadvault/"]),
+    ("object_store", &["crates/store/"]),
     ("reqwest", &["crates/leadvault/", "tests/"]),
 ];
 

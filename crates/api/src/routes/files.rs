@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 
 use crate::answer::{Handled, Reply};
 use crate::extract::{ByteRange, ContentRange, Path, Ranged, TenantCall, TenantJson};
+use crate::linger::linger;
 use crate::problem::Refused;
 use crate::state::ApiState;
 
@@ -40,7 +41,7 @@ struct FileDraft {
     #[schema(example = "contract.pdf")]
     name: String,
     /// Bytes that will be uploaded.
-    #[schema(example = 482133)]
+    #[schema(example = 482_133)]
     size: u64,
     /// Other leads of the same dataset it belongs to as well; 20 in all.
     #[serde(default)]
@@ -202,7 +203,14 @@ async fn put_file_content(
     body: Body,
 ) -> Handled {
     let part = range.map_or_else(|| whole(&headers), |range| piece(&range));
-    let done = files::upload(&state.cell, &call, id, part, body.into_data_stream()).await?;
+    let mut body = body.into_data_stream();
+    let done = match files::upload(&state.cell, &call, id, part, &mut body).await {
+        Ok(done) => done,
+        Err(refusal) => {
+            linger(&mut body).await;
+            return Err(refusal.into());
+        }
+    };
     if done.value.sha256.is_none() {
         let reply = Reply::raw(StatusCode::PERMANENT_REDIRECT, done.stamp.as_ref(), ());
         return Ok(with_offset(reply, &done.value));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use leadvault_crypto::Sha256Stream;
 use leadvault_domain::{Entropy, TenantId};
 use leadvault_keys::{CHUNK_BYTES, ObjectOpener, SEALED_CHUNK_BYTES, SystemBox};
-use leadvault_store::{ObjectFiles, ObjectName};
+use leadvault_store::{ObjectName, ObjectWriter, Objects};
 use zeroize::Zeroizing;
 
 use crate::error::Fault;
@@ -19,7 +19,7 @@ const WRITE_BYTES: usize = 16 * SEALED_CHUNK_BYTES;
 /// Where the chunks lie, and the object they say they belong to.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    pub(crate) objects: ObjectFiles,
+    pub(crate) objects: Objects,
     pub(crate) tenant: TenantId,
     pub(crate) name: ObjectName,
     /// Record id in the chunks' context: the export's.
@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     runtime: tokio::runtime::Handle,
     plain: Zeroizing<Vec<u8>>,
     sealed: Vec<u8>,
-    offset: u64,
+    object: ObjectWriter,
     next: u32,
     digest: Sha256Stream,
     bytes: u64,
@@ -59,6 +59,7 @@ impl Writer {
         entropy: Arc<dyn Entropy>,
         runtime: tokio::runtime::Handle,
     ) -> Self {
+        let object = place.objects.begin(place.tenant, place.name);
         Self {
             place,
             system,
@@ -66,7 +67,7 @@ impl Writer {
             runtime,
             plain: Zeroizing::new(Vec::with_capacity(CHUNK_BYTES)),
             sealed: Vec::with_capacity(WRITE_BYTES),
-            offset: 0,
+            object,
             next: 0,
             digest: Sha256Stream::new(),
             bytes: 0,
@@ -99,8 +100,7 @@ impl Writer {
     pub(crate) fn finish(mut self) -> Result<Written, Fault> {
         self.seal(true)?;
         self.flush()?;
-        let Place { objects, tenant, name, .. } = &self.place;
-        self.runtime.block_on(objects.sync(*tenant, *name))?;
+        self.runtime.block_on(self.object.finish())?;
         let (bytes, chunks) = (self.bytes, u64::from(self.next));
         Ok(Written { sha256: self.digest.finish(), bytes, chunks })
     }
@@ -116,11 +116,8 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        let bytes = std::mem::replace(&mut self.sealed, Vec::with_capacity(WRITE_BYTES));
-        let length = bytes.len() as u64;
-        let Place { objects, tenant, name, .. } = &self.place;
-        self.runtime.block_on(objects.write(*tenant, *name, self.offset, bytes))?;
-        self.offset = self.offset.saturating_add(length);
+        self.runtime.block_on(self.object.write(&self.sealed))?;
+        self.sealed.clear();
         Ok(())
     }
 }

@@ -102,7 +102,7 @@ async fn content_once(
     // Gone meanwhile: a lead of it was erased.
     let opener = system::release(cell, room, leaf, &receipt).await.map_err(stale_if_gone)?;
     let place = Place {
-        objects: cell.data().objects(),
+        objects: cell.data().objects().clone(),
         tenant: room.id,
         name: file.object,
         record: id.bytes(),

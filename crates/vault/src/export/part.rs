@@ -144,7 +144,7 @@ impl Job<'_> {
     /// Where an object of this export lies.
     pub(crate) fn place(&self, name: ObjectName) -> Place {
         Place {
-            objects: self.cell.data().objects(),
+            objects: self.cell.data().objects().clone(),
             tenant: self.room.id,
             name,
             record: self.row.id.bytes(),

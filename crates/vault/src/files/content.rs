@@ -45,16 +45,14 @@ pub(super) async fn seal_part(
     };
     let sealed = tokio::task::spawn_blocking(sealing).await;
     let (sealed, chunks) = sealed.map_err(|_| Fault::Internal("file_seal"))??;
-    let objects = cell.data().objects();
-    objects.write(room.id, object, 0, sealed).await?;
+    cell.data().objects().put(room.id, object, sealed).await?;
     cell.fail_point("file.object_written");
-    objects.sync(room.id, object).await?;
     Ok(FilePart { first_chunk, chunks, object })
 }
 
 /// Opens a span of a complete file, chunk by chunk.
 pub(crate) struct FileReader {
-    objects: leadvault_store::ObjectFiles,
+    objects: leadvault_store::Objects,
     tenant: leadvault_domain::TenantId,
     id: FileId,
     opener: ObjectOpener,
@@ -74,7 +72,7 @@ impl FileReader {
         parts: Vec<FilePart>,
         (first, end): (u64, u64),
     ) -> Self {
-        let objects = cell.data().objects();
+        let objects = cell.data().objects().clone();
         let chunks = chunks_of(size);
         Self { objects, tenant: room.id, id, opener, parts, chunks, at: first, end }
     }

@@ -149,6 +149,7 @@ pub(crate) async fn sweep(cell: &Cell, room: &Room) -> Result<(), Refusal> {
         cell.commit_write(room, entry, Some(otherwise), None, erase).await?;
     }
     finish(cell, room).await?;
+    data.objects().delete_unfinished(room.id, before).await?;
     let old = data.objects().list_before(room.id, before).await?;
     if old.is_empty() {
         return Ok(());

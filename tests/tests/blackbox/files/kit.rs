@@ -116,9 +116,10 @@ impl<'a> Files<'a> {
 
 /// The objects of a tenant.
 pub(crate) fn objects(vault: &Vault, tenant: &Tenant) -> Vec<PathBuf> {
-    let dir = vault.data().join("files").join(&tenant.uuid);
+    let dir = vault.objects_dir().join(&tenant.uuid);
     if !dir.exists() {
         return Vec::new();
     }
-    files(&dir).into_iter().map(|name| dir.join(name)).collect()
+    let is_object = |name: &String| name.len() == 32;
+    files(&dir).into_iter().filter(is_object).map(|name| dir.join(name)).collect()
 }
