@@ -3,6 +3,7 @@
 //! It changes nothing and may run beside a server. Every finding has a stable code; the choice of durability
 //! is repeated as one where it means a loss.
 
+mod bucket;
 mod files;
 mod machine;
 mod stores;
@@ -53,7 +54,10 @@ pub(crate) fn run(config: &Path) -> Done {
     machine::look(&config, &mut report);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("runtime").map_err(Stop::Again)?;
-    runtime.block_on(stores::look(&config, &mut report));
+    runtime.block_on(async {
+        bucket::look(&config, &mut report).await;
+        stores::look(&config, &mut report).await;
+    });
     print_json(&report)?;
     if report.ok { Ok(()) } else { Err(Stop::No) }
 }

@@ -35,8 +35,11 @@ pub(crate) async fn data(config: &Config) -> Result<DataStore, Stop> {
     }
 }
 
-/// The bucket of sealed objects.
-fn bucket(config: &ObjectsConfig) -> Result<Objects, Stop> {
+/// The bucket of sealed objects. Nothing is asked of it yet.
+///
+/// # Errors
+/// 2 for a secret that cannot be used and for an endpoint that is none.
+pub(crate) fn bucket(config: &ObjectsConfig) -> Result<Objects, Stop> {
     let secret_key = secret_file::read("objects.secret_key_file", &config.secret_key_file)?;
     let bucket = Bucket {
         endpoint: config.endpoint.clone(),

@@ -1,12 +1,19 @@
 //! A client with a key.
 #![expect(clippy::expect_used, reason = "a kit of tests: what is unexpected fails the test")]
 
+use std::io::Read as _;
+use std::time::Duration;
+
+use leadvault_crypto::Sha256Stream;
 use reqwest::Method;
 use reqwest::blocking::Client;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::{Answer, until};
+
+/// For how long a body may come.
+const LONG: Duration = Duration::from_mins(10);
 
 /// A client with a key.
 #[derive(Debug, Clone)]
@@ -23,7 +30,7 @@ impl Caller {
     pub fn new(url: &str, key: &str) -> Self {
         // The second caller finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().timeout(std::time::Duration::from_mins(1)).build();
+        let http = Client::builder().timeout(Duration::from_mins(1)).build();
         Self {
             http: http.expect("an HTTP client"),
             url: url.to_owned(),
@@ -126,7 +133,7 @@ impl Caller {
         headers: &[(&str, &str)],
         body: impl std::io::Read + Send + 'static,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.request(method, path, headers);
+        let mut request = self.request(method, path, headers).timeout(LONG);
         request = request.body(reqwest::blocking::Body::new(body));
         request.send().map(Answer::of)
     }
@@ -139,6 +146,27 @@ impl Caller {
     /// GET of bytes: status, headers and what came.
     pub fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
         self.try_fetch(path, headers).expect("the server answers to the end")
+    }
+
+    /// GET of bytes that are not kept: status, how many they were, and their digest.
+    ///
+    /// # Errors
+    /// When the connection breaks, in the body too.
+    pub fn digest(&self, path: &str) -> std::io::Result<(u16, u64, [u8; 32])> {
+        let sent = self.request(Method::GET, path, &[]).timeout(LONG).send();
+        let mut response = sent.map_err(std::io::Error::other)?;
+        let (mut digest, mut bytes) = (Sha256Stream::new(), 0);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match response.read(&mut piece)? {
+                0 => break,
+                n => {
+                    digest.update(&piece[..n]);
+                    bytes += n as u64;
+                }
+            }
+        }
+        Ok((response.status().as_u16(), bytes, digest.finish()))
     }
 
     /// As [`Caller::fetch`].

@@ -5,7 +5,7 @@ pub(crate) mod kit;
 use std::io::Read;
 use std::sync::mpsc;
 
-use leadvault_tests::kit::{Vault, bucket_program, instruction, until};
+use leadvault_tests::kit::{Vault, bucket_program, instruction, run, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -352,10 +352,15 @@ fn a_bucket_that_refuses_the_key_stores_nothing() {
     let refused = Files::of(&vault, &tenant).put(&id, content(10)).expect(503);
     assert_eq!(refused.code(), "not_ready");
     assert!(kit::objects(&vault, &tenant).is_empty());
+    let config = vault.config();
+    let doctor = || run(&["doctor", "--config", config.to_str().expect("utf-8")]).1;
+    let finds = |report: &Value| report["findings"].to_string().contains("bucket_unreachable");
+    assert!(finds(&doctor()));
     // The control.
     vault.kill();
     std::fs::write(&secret, right).expect("a write");
     vault.up();
+    assert!(!finds(&doctor()));
     let files = Files::of(&vault, &tenant);
     files.put(&id, content(10)).expect(200);
     assert_eq!(files.objects().len(), 1);

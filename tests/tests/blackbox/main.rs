@@ -13,6 +13,7 @@ mod doctor;
 mod files;
 mod files_erased;
 mod files_exported;
+mod files_large;
 mod fixtures;
 mod full_disk;
 mod hostile;
