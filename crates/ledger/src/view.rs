@@ -4,6 +4,7 @@ use leadvault_domain::Timestamp;
 
 use crate::operation::LogOperation;
 use crate::shape::{OwnValue, Shape};
+use crate::words::EntryOutcome;
 
 /// An entry of known shape: valid under the schema, and byte for byte its own RFC 8785 form.
 #[derive(Debug, Clone)]
@@ -38,6 +39,11 @@ impl EntryView {
     /// Whether the decision let data out.
     pub fn is_allow(&self) -> bool {
         self.0.is_allow()
+    }
+
+    /// Whether what was decided was done: its write met no conflict.
+    pub fn is_done(&self) -> bool {
+        self.0.outcome != Some(EntryOutcome::Error)
     }
 
     /// References of the leads it names, 32 hex digits each.

@@ -59,6 +59,9 @@ statements! {
                     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     ERASE = "UPDATE file SET state = 'erasing' WHERE tenant_no = $1 AND uuid = $2 AND state <> 'erasing'";
 
+    ERASE_IDLE = "UPDATE file SET state = 'erasing' WHERE tenant_no = $1 AND uuid = $2 AND state = 'open' \
+                  AND touched_at < $3";
+
     DELETE = "DELETE FROM file WHERE tenant_no = $1 AND uuid = $2 AND state = 'erasing'";
     RELEASE = "UPDATE file_usage SET files = files - 1, bytes = bytes - (SELECT size FROM file \
                WHERE tenant_no = $1 AND uuid = $2) WHERE tenant_no = $1 AND EXISTS (SELECT 1 FROM file \
@@ -229,6 +232,27 @@ impl EraseFile {
     ) -> Result<Outcome> {
         let done = on_file(ERASE, tenant, self.id).execute(connection).await?;
         Ok(Outcome::one(done, Conflict::Missing))
+    }
+}
+
+/// Marks a file as erasing whose upload nobody goes on with: no byte came since an instant.
+/// [`Conflict::StateMoved`] where one did, or where it is not open.
+#[derive(Debug, Clone, Copy)]
+pub struct EraseIdleFile {
+    /// The file.
+    pub id: FileId,
+    /// The instant.
+    pub before: Timestamp,
+}
+
+impl EraseIdleFile {
+    pub(crate) async fn run(
+        &self,
+        connection: &mut Connection<'_>,
+        tenant: TenantNo,
+    ) -> Result<Outcome> {
+        let idle = on_file(ERASE_IDLE, tenant, self.id).bind(self.before.micros());
+        Ok(Outcome::one(idle.execute(connection).await?, Conflict::StateMoved))
     }
 }
 

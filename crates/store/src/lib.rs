@@ -97,7 +97,9 @@ pub use export_part::{
     CloseExportPart, DropExportParts, ExportMoment, ExportPartRow, OpenExportPart, PartHolds,
     RowsSeen, SpoilExportParts,
 };
-pub use file::{DeleteFile, EraseFile, FileLimits, FileRow, InsertFile, InsertFileBlock};
+pub use file::{
+    DeleteFile, EraseFile, EraseIdleFile, FileLimits, FileRow, InsertFile, InsertFileBlock,
+};
 pub use file_link::{FileLink, UNLINK_STEP, UnlinkFiles};
 pub use file_part::{AppendFilePart, FilePart};
 pub use head_watch::HeadWatch;

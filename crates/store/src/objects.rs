@@ -20,8 +20,11 @@ use object_store::{
 use crate::disk::blocking;
 use crate::error::{Result, StoreError};
 
-/// Bytes of one piece of a larger object: at least 5 MiB, which S3 asks of every piece but the last.
+/// Bytes of a piece of a larger object: at least 5 MiB, which S3 asks of every piece but the last.
 const PIECE_BYTES: usize = 8 << 20;
+/// S3 takes 10,000 pieces: after so many each is larger by the first size, so that an object may have 430 GiB and no
+/// more than 80 MiB wait in memory.
+const PIECES_OF_A_SIZE: usize = 1_000;
 /// For how long a request to a bucket is repeated before the call is answered: callers wait for it.
 const RETRY: Duration = Duration::from_secs(15);
 
@@ -120,7 +123,14 @@ impl Objects {
 
     /// Begins an object that comes in pieces.
     pub fn begin(&self, tenant: TenantId, name: ObjectName) -> ObjectWriter {
-        ObjectWriter { objects: self.clone(), tenant, name, open: Vec::new(), upload: None }
+        ObjectWriter {
+            objects: self.clone(),
+            tenant,
+            name,
+            open: Vec::new(),
+            pieces: 0,
+            upload: None,
+        }
     }
 
     /// At most `len` bytes from an offset; fewer at the end, `None` without the object.
@@ -283,6 +293,7 @@ pub struct ObjectWriter {
     tenant: TenantId,
     name: ObjectName,
     open: Vec<u8>,
+    pieces: usize,
     upload: Option<Box<dyn MultipartUpload>>,
 }
 
@@ -293,15 +304,17 @@ impl std::fmt::Debug for ObjectWriter {
 }
 
 impl ObjectWriter {
-    /// Takes the next bytes; at most 8 MiB of them wait in memory.
+    /// Takes the next bytes; a piece of them waits in memory, 8 MiB at first.
     ///
     /// # Errors
     /// As [`Objects::put`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.open.extend_from_slice(bytes);
-        if self.open.len() < PIECE_BYTES {
+        let piece_bytes = PIECE_BYTES.saturating_mul(1 + self.pieces / PIECES_OF_A_SIZE);
+        if self.open.len() < piece_bytes {
             return Ok(());
         }
+        self.pieces = self.pieces.saturating_add(1);
         let piece = std::mem::replace(&mut self.open, Vec::with_capacity(PIECE_BYTES));
         self.send(piece).await
     }

@@ -136,6 +136,7 @@ writes! {
     InsertFileBlock = file::InsertFileBlock;
     AppendFilePart = file_part::AppendFilePart;
     EraseFile = file::EraseFile;
+    EraseIdleFile = file::EraseIdleFile;
     UnlinkFiles = file_link::UnlinkFiles;
     DeleteFile = file::DeleteFile;
 }

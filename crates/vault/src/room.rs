@@ -4,7 +4,7 @@
 //! that generation (protocols.md 4), so a stale cache can delay a call but never let it through.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -129,6 +129,8 @@ pub(crate) struct Room {
     pub(crate) denials: Arc<Denials>,
     /// Leaves for files that are set aside.
     pub(crate) file_leaves: FileLeaves,
+    /// When objects that nothing names were looked for, microseconds.
+    pub(crate) objects_swept: AtomicI64,
     /// Taken by whoever removes files that went.
     pub(crate) file_removal: tokio::sync::Mutex<()>,
     /// Taken by calls that are decided again: [`Cell::settled`].
@@ -164,6 +166,7 @@ impl Room {
             unwraps_told: AtomicU64::new(0),
             denials: Arc::default(),
             file_leaves: FileLeaves::default(),
+            objects_swept: AtomicI64::new(0),
             file_removal: tokio::sync::Mutex::new(()),
             overtaken: tokio::sync::Mutex::new(()),
             control: ArcSwap::from_pointee(control),

@@ -54,7 +54,10 @@ impl Cell {
 async fn keep_up_one(cell: &Cell, room: &Room) -> Result<(), Refusal> {
     if room.ring().is_ok() {
         idempotency::sweep(cell, room).await?;
-        files::sweep(cell, room).await?;
+        // A bucket that is away does not silence the log.
+        if let Err(refusal) = files::sweep(cell, room).await {
+            tracing::warn!(tenant = %room.id, fault = %refusal.fault, "files are swept later");
+        }
     }
     let (scope, now) = (TenantScope(room.no), cell.clock().now());
     let size = cell.data().find_log_size(scope).await?;

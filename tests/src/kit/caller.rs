@@ -148,6 +148,14 @@ impl Caller {
         self.try_fetch(path, headers).expect("the server answers to the end")
     }
 
+    /// GET whose body is read by and by.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn begin(&self, path: &str) -> reqwest::Result<impl std::io::Read + use<>> {
+        self.request(Method::GET, path, &[]).timeout(LONG).send()
+    }
+
     /// GET of bytes that are not kept: status, how many they were, and their digest.
     ///
     /// # Errors

@@ -366,3 +366,34 @@ fn a_bucket_that_refuses_the_key_stores_nothing() {
     assert_eq!(files.objects().len(), 1);
     assert!(!vault.data().join("files").exists(), "nothing lies in the data directory");
 }
+
+/// What one lead of a file keeps back, another does not show.
+#[test]
+fn a_file_is_decided_for_each_of_its_leads() {
+    let vault = Vault::start();
+    let tenant = vault.tenant();
+    let files = Files::of(&vault, &tenant);
+    let (ada, grace) =
+        (vault.lead(&tenant, "ada@example.com"), vault.lead(&tenant, "grace@example.com"));
+    let shared = json!({ "name": "shared", "size": 1, "leads": [grace] });
+    let shared = files.make_with(&ada, &shared);
+    files.put(&shared, vec![1]).expect(200);
+    let own = files.upload(&ada, "own", vec![2]);
+    let names = || {
+        let listed = files.list(&ada);
+        listed
+            .iter()
+            .map(|file| file["name"].as_str().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["shared", "own"]);
+    let restrict = |verb: &str| {
+        files.caller.post(&format!("/v1/leads/{grace}/{verb}"), &json!({})).expect(200);
+    };
+    restrict("restrict");
+    files.fetch_code(&shared, 403, "DENY_RESTRICTED");
+    assert_eq!(names(), ["own"]);
+    assert_eq!(files.fetch(&own, &[]).0, 200);
+    restrict("unrestrict");
+    assert_eq!(names(), ["shared", "own"], "the control");
+}

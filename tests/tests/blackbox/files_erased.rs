@@ -1,6 +1,8 @@
 //! The end of files: with their leads, by themselves, with an import or a dataset; and no old copy brings them back
 //!
 
+use std::io::Read as _;
+
 use leadvault_tests::kit::{Tenant, Vault, attestation};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -198,6 +200,28 @@ fn a_dataset_and_an_import_take_their_files_along() {
     let begun = plain.try_post("/v1/tenant/shred", &confirm, "all").expect("an answer");
     plain.finished(&begun.expect(202).text_of("operation"));
     assert!(files.objects().is_empty());
+}
+
+/// A reader that takes its time gets no more of a file once its key is gone.
+#[test]
+fn a_slow_download_ends_with_the_key_of_its_file() {
+    let vault = Vault::start();
+    let tenant = vault.tenant();
+    let files = Files::of(&vault, &tenant);
+    let lead = vault.lead(&tenant, "ada@example.com");
+    let bytes = content(48 << 20);
+    let (erased, kept) =
+        (files.upload(&lead, "a", bytes.clone()), files.upload(&lead, "b", bytes.clone()));
+    let mut slow = [&erased, &kept].map(|id| files.begin(id));
+    files.delete(&erased).expect(204);
+    let [erased, kept] = slow.each_mut().map(|answer| {
+        let mut came = Vec::new();
+        let whole = answer.read_to_end(&mut came).is_ok();
+        (whole, came)
+    });
+    assert!(!erased.0 && erased.1.len() < bytes.len(), "{} bytes came", erased.1.len());
+    assert!(erased.1 == bytes[..erased.1.len()], "what came is what it was");
+    assert!(kept == (true, bytes), "the control");
 }
 
 /// With the key away nothing finds a file that is deleted; its key goes when the tenant's is back.

@@ -2,9 +2,9 @@
 
 use leadvault_domain::{DatasetNo, FileId, LeadId, LeafAddress, LeafRange};
 use leadvault_store::{
-    AppendFilePart, Conflict, DeleteFile, EraseFile, EraseWith, FileLimits, FilePart, FileState,
-    InsertFile, InsertFileBlock, LeadTags, ObjectName, Outcome, Sealed, TenantScope, TombstoneLead,
-    UNLINK_STEP, UnlinkFiles,
+    AppendFilePart, Conflict, DeleteFile, EraseFile, EraseIdleFile, EraseWith, FileLimits,
+    FilePart, FileState, InsertFile, InsertFileBlock, LeadTags, ObjectName, Outcome, Sealed,
+    TenantScope, TombstoneLead, UNLINK_STEP, UnlinkFiles,
 };
 
 use crate::kit::{DATASET, NOW, TestCell, apply, id, lead, lead_id, sealed, stored, tenant};
@@ -144,8 +144,14 @@ pub(crate) async fn an_upload_nobody_goes_on_with_is_found(cell: &TestCell) {
     };
     assert_eq!(idle(5).await.unwrap().len(), 0);
     assert_eq!(idle(6).await.unwrap().len(), 1);
+    let give_up = |n, seconds| EraseIdleFile { id: file_id(n), before: NOW.plus_seconds(seconds) };
+    assert_eq!(apply(&cell.data, scope, give_up(1, 5)).await, MOVED, "a byte came at 5");
     apply(&cell.data, scope, part(1, (60, 100), 1)).await;
     assert_eq!(idle(6).await.unwrap().len(), 0, "it is complete");
+    assert_eq!(apply(&cell.data, scope, give_up(1, 9)).await, MOVED, "it is complete");
+    apply(&cell.data, scope, file(2, &[0])).await;
+    assert_eq!(apply(&cell.data, scope, give_up(2, 1)).await, Outcome::Done);
+    assert_eq!(state(cell, scope, 2).await, Some(FileState::Erasing));
 }
 
 pub(crate) async fn a_file_goes_with_the_last_of_its_leads_or_with_any(cell: &TestCell) {

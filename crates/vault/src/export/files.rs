@@ -27,8 +27,8 @@ const PAGE: u32 = 50;
 struct Line<'a> {
     id: FileId,
     path: String,
-    name: &'a str,
-    size: u64,
+    name: Option<&'a str>,
+    size: Option<u64>,
     #[serde(rename = "type")]
     media_type: Option<&'a str>,
     sha256: Option<&'a str>,
@@ -90,7 +90,12 @@ async fn allowed(
 async fn goes_out(job: &Job<'_>, permit: &Permit, row: &FileRow) -> Result<bool, Refusal> {
     let (data, scope) = (job.cell.data(), job.scope());
     let Some(home) = job.room.control().dataset_by_no(row.dataset) else { return Ok(false) };
-    for link in data.list_file_links(scope, row.id).await? {
+    let links = data.list_file_links(scope, row.id).await?;
+    // One without leads is erasing.
+    if links.is_empty() {
+        return Ok(false);
+    }
+    for link in links {
         let lead: Option<LeadRow> = data.find_lead(scope, link.lead).await?;
         let goes = lead.is_some_and(|lead| {
             !hidden(lead.labels) && permit.rows.denial(&policy_row(&lead, home.id)).is_none()
@@ -120,10 +125,12 @@ async fn write_page(
     let mut opened: Vec<(FileRow, FileMeta, ObjectOpener)> = Vec::with_capacity(page.len());
     for row in page {
         match system::release(cell, room, row.meta.leaf, &receipt).await {
-            Ok(opener) => {
-                let meta = FileMeta::open(room, &row)?;
-                opened.push((row, meta, opener));
-            }
+            Ok(opener) => match FileMeta::open(room, &row) {
+                Ok(meta) => opened.push((row, meta, opener)),
+                Err(Fault::NotFound) => {}
+                // Not even its name is left.
+                Err(_) => packed.push(Packed { id: row.id, damaged: true }),
+            },
             // It went meanwhile.
             Err(refusal) if refusal.fault == Fault::NotFound => {}
             Err(other) => return Err(other),
@@ -132,13 +139,14 @@ async fn write_page(
     for (row, meta, opener) in opened {
         let parts = cell.data().list_file_parts(job.scope(), row.id).await?;
         let span = (0, meta.size);
-        let mut reader = FileReader::new(cell, room, (row.id, meta.size), opener, parts, span);
+        let mut reader = FileReader::new(cell, room, (&row, meta.size), opener, parts, span);
         packer.begin(&path(row.id)).await?;
         let damaged = loop {
             match reader.next().await {
                 Ok(Some(bytes)) => packer.write(Zeroizing::new(bytes.to_vec())).await?,
                 Ok(None) => break false,
                 Err(Fault::ContentDamaged) => break true,
+                Err(Fault::NotFound) => return Err(Fault::ExportStale.into()),
                 Err(other) => return Err(other.into()),
             }
         };
@@ -154,15 +162,20 @@ async fn describe(job: &Job<'_>, packer: &mut Packer, packed: &[Packed]) -> Resu
     for Packed { id, damaged } in packed {
         // Gone meanwhile: the export is stale, and made again.
         let row = data.find_file(scope, *id).await?.ok_or(Fault::ExportStale)?;
-        let meta = FileMeta::open(job.room, &row)?;
+        let meta = match FileMeta::open(job.room, &row) {
+            Ok(meta) => Some(meta),
+            Err(Fault::NotFound) => return Err(Fault::ExportStale.into()),
+            Err(_) => None,
+        };
+        let meta = meta.as_ref();
         let links = data.list_file_links(scope, *id).await?;
         let line = Line {
             id: *id,
             path: path(*id),
-            name: &meta.name,
-            size: meta.size,
-            media_type: meta.media_type.as_deref(),
-            sha256: meta.sha256.as_deref(),
+            name: meta.map(|meta| meta.name.as_str()),
+            size: meta.map(|meta| meta.size),
+            media_type: meta.and_then(|meta| meta.media_type.as_deref()),
+            sha256: meta.and_then(|meta| meta.sha256.as_deref()),
             leads: links.iter().map(|link| link.lead).collect(),
             created_at: row.created_at,
             damaged: *damaged,

@@ -259,9 +259,12 @@ impl Job<'_> {
             }
             Err(refusal) => Err(refusal),
         };
-        if committed.is_err() {
-            cell.data().objects().delete(room.id, object).await?;
-            return committed;
+        if let Err(refusal) = committed {
+            // Where nobody knows whether it was committed, the row may name it; else the next try removes it.
+            if refusal.fault != Fault::JournalUnwritable {
+                cell.data().objects().delete(room.id, object).await?;
+            }
+            return Err(refusal);
         }
         cell.fail_point("export.ready");
         tidy::remove(cell, room).await

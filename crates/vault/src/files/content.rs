@@ -1,15 +1,18 @@
 //! The chunks of a file: sealed part by part on the way in, opened one by one on the way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use leadvault_domain::FileId;
 use leadvault_keys::{CHUNK_BYTES, ObjectOpener, SEALED_CHUNK_BYTES};
-use leadvault_store::{FilePart, ObjectName};
+use leadvault_store::{FilePart, FileRow, ObjectName};
 use zeroize::Zeroizing;
 
 use super::chunks_of;
 use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::room::Room;
+use crate::system;
 
 /// Chunks of one part at most: what an upload holds in memory, and what a crash loses of it.
 pub(super) const PART_CHUNKS: usize = 64;
@@ -56,6 +59,9 @@ pub(crate) struct FileReader {
     tenant: leadvault_domain::TenantId,
     id: FileId,
     opener: ObjectOpener,
+    /// Its key must be there for as long as bytes go out.
+    room: Arc<Room>,
+    leaf: u32,
     parts: Vec<FilePart>,
     chunks: u64,
     at: u64,
@@ -66,15 +72,17 @@ impl FileReader {
     /// Bytes `first..end` of a file of `size` bytes.
     pub(crate) fn new(
         cell: &Cell,
-        room: &Room,
-        (id, size): (FileId, u64),
+        room: &Arc<Room>,
+        (row, size): (&FileRow, u64),
         opener: ObjectOpener,
         parts: Vec<FilePart>,
         (first, end): (u64, u64),
     ) -> Self {
         let objects = cell.data().objects().clone();
         let chunks = chunks_of(size);
-        Self { objects, tenant: room.id, id, opener, parts, chunks, at: first, end }
+        let (id, leaf, tenant) = (row.id, row.meta.leaf, room.id);
+        let room = Arc::clone(room);
+        Self { objects, tenant, id, opener, room, leaf, parts, chunks, at: first, end }
     }
 
     /// The first bytes of the span: a file that is damaged there, or of which nothing is left, is known before an
@@ -93,7 +101,7 @@ impl FileReader {
     /// The next bytes; `None` at the end of the span.
     ///
     /// # Errors
-    /// [`Fault::ContentDamaged`] for a chunk that is missing or was changed.
+    /// [`Fault::ContentDamaged`] for a chunk that is missing or was changed; [`Fault::NotFound`] once its key is gone.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         if self.at >= self.end {
             return Ok(None);
@@ -110,6 +118,10 @@ impl FileReader {
     }
 
     async fn open(&self, chunk: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        // Erased, shredded or suspended meanwhile: a reader that takes its time gets no more of it.
+        if !self.room.ring()?.is_live(system::leaf(self.leaf)) {
+            return Err(Fault::NotFound);
+        }
         let no = u32::try_from(chunk).map_err(|_| Fault::ContentDamaged)?;
         let after = self.parts.partition_point(|part| part.first_chunk <= no);
         let part = after.checked_sub(1).and_then(|at| self.parts.get(at));

@@ -128,8 +128,14 @@ async fn with_others(
             Ok((lead, of)) if of.no == dataset.no => leads.push(lead),
             Ok(_) => return Err(Fault::invalid(at(), "other_dataset").into()),
             Err(refusal) if refusal.fault == Fault::NotFound => {
-                cell.prove(room, call).await?;
-                return Err(Fault::invalid(at(), "unknown_lead").into());
+                let on = ResourceType::File;
+                let missing = cell.missing(room, call, Operation::Store, on).await;
+                return Err(match missing.fault {
+                    Fault::NotFound => {
+                        Refusal { fault: Fault::invalid(at(), "unknown_lead"), ..missing }
+                    }
+                    _ => missing,
+                });
             }
             Err(other) => return Err(other),
         }

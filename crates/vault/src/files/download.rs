@@ -87,7 +87,8 @@ async fn content_once(
     let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
     let opener = system::release(cell, room, found.row.meta.leaf, &receipt).await?;
     let parts = cell.data().list_file_parts(TenantScope(room.no), id).await?;
-    let mut reader = FileReader::new(cell, room, (id, meta.size), opener, parts, (first, end));
+    let mut reader =
+        FileReader::new(cell, room, (&found.row, meta.size), opener, parts, (first, end));
     let begin = reader.first().await?;
     let rest = try_unfold(reader, |mut reader| async move {
         Ok(reader.next().await?.map(|bytes| (bytes, reader)))

@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{LeadId, Operation, Role};
+use leadvault_domain::{Category, LeadId, Operation, Role};
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::Call as Asked;
-use leadvault_store::TenantScope;
+use leadvault_store::{LeadRow, TenantScope};
 
-use super::found::{self, references};
+use super::found::{self, Found, references};
 use super::meta::FileMeta;
 use super::view::FileView;
 use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
-use crate::error::Fault;
+use crate::error::{Fault, Refusal};
+use crate::gate::Permit;
+use crate::leads::list::policy_row;
 use crate::leads::reveal;
 use crate::room::Room;
 
-/// Lists the files of a lead, complete ones and such as are uploaded, the oldest first.
+/// Leads that one entry names at most (docs/LOGGING.md).
+const REFS_MAX: usize = 256;
+
+/// Lists the files of a lead that none of their leads keeps back, complete ones and such as are uploaded, the oldest first.
 ///
 /// # Errors
 /// [`Fault::NotFound`] without the lead; denials as decided.
@@ -49,26 +54,58 @@ async fn list_once(
         Err(Fault::NotFound) => return Err(cell.missing(room, call, Operation::Read, on).await),
         Err(other) => return Err(other.into()),
     };
-    let scope = TenantScope(room.no);
     let [row] = leads;
-    let files = cell.data().list_files_at(scope, row.at).await?;
+    let files = allowed(cell, call, room, &permit, &row).await?;
+    let mut named = references;
+    for found in &files {
+        match self::references(room, &found.leads) {
+            Ok(more) => named.extend(more),
+            // One went meanwhile, and the file may have gone with it.
+            Err(Fault::NotFound) => return Err(Fault::Stale.into()),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    named.sort_unstable_by_key(|reference| *reference.bytes());
+    named.dedup();
+    named.truncate(REFS_MAX);
     let entry = permit
         .entry(call, on)
         .dataset(dataset.id)
-        .refs(references)
-        .categories([leadvault_domain::Category::File])
+        .refs(named)
+        .categories([Category::File])
         .n(files.len() as u64);
     let receipt = cell.commit(room, entry, Some(permit.read_generations())).await?;
     let mut views = Vec::with_capacity(files.len());
-    for file in files {
-        let meta = match FileMeta::open(room, &file) {
-            Ok(meta) => meta,
+    for found in &files {
+        match FileMeta::open(room, &found.row) {
+            Ok(meta) => views.push(FileView::new(found, &meta)),
             // It went meanwhile.
-            Err(Fault::NotFound) => continue,
+            Err(Fault::NotFound) => {}
             Err(other) => return Err(other.into()),
-        };
-        let links = cell.data().list_file_links(scope, file.id).await?;
-        views.push(FileView::new(&file, &meta, &links));
+        }
     }
     Ok(Answer::stamped(views, &receipt))
+}
+
+/// The files of a lead, but for those that another lead of theirs keeps back.
+async fn allowed(
+    cell: &Cell,
+    call: &Call,
+    room: &Room,
+    permit: &Permit,
+    lead: &LeadRow,
+) -> Result<Vec<Found>, Refusal> {
+    let mut allowed = Vec::new();
+    for file in cell.data().list_files_at(TenantScope(room.no), lead.at).await? {
+        let found = match found::find(cell, call, room, file.id).await {
+            Ok(found) => found,
+            Err(refusal) if refusal.fault == Fault::NotFound => continue,
+            Err(other) => return Err(other),
+        };
+        let kept = |lead| permit.rows.denial(&policy_row(lead, found.dataset.id)).is_some();
+        if !found.leads.iter().any(kept) {
+            allowed.push(found);
+        }
+    }
+    Ok(allowed)
 }

@@ -14,6 +14,7 @@ mod content;
 mod create;
 mod delete;
 mod download;
+mod end;
 mod found;
 mod leaves;
 mod list;
@@ -34,9 +35,10 @@ pub use self::upload::{Progress, Upload, offset, upload};
 pub use self::view::FileView;
 
 pub(crate) use self::content::FileReader;
+pub(crate) use self::end::require as require_end;
 pub(crate) use self::leaves::FileLeaves;
 pub(crate) use self::meta::FileMeta;
-pub(crate) use self::removal::{blocks_of, finish, remove, sweep, unlink};
+pub(crate) use self::removal::{blocks_of, finish, remove, sweep, take_from, unlink};
 
 /// What a tenant may have of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,13 @@
 //!
 //! Every step can be repeated. What a crash leaves is found by the next end of a file and by the sweep.
 
+use std::sync::atomic::Ordering;
+
 use leadvault_domain::{DatasetNo, LeafAddress, LeafRange, Timestamp};
 use leadvault_keys::Change;
 use leadvault_ledger::{EntryOutcome, LogOperation, ResourceType};
 use leadvault_store::{
-    DeleteFile, EraseFile, FileRow, FileState, Outcome as Written, TenantScope, UnlinkFiles,
+    DeleteFile, EraseIdleFile, FileRow, FileState, Outcome as Written, TenantScope, UnlinkFiles,
 };
 
 use crate::cell::Cell;
@@ -34,12 +36,24 @@ pub(crate) async fn unlink(
     room: &Room,
     leads: &[LeafRange],
 ) -> Result<Vec<LeafRange>, Refusal> {
-    let scope = TenantScope(room.no);
+    take_from(cell, room, leads).await?;
+    doomed(cell, room).await
+}
+
+/// Takes files from leads that go, where their leaves are punctured already.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn take_from(
+    cell: &Cell,
+    room: &Room,
+    leads: &[LeafRange],
+) -> Result<(), Refusal> {
     for range in leads {
         let step = UnlinkFiles { range: *range };
-        while let Written::Count(1..) = cell.data().apply(scope, step).await? {}
+        while let Written::Count(1..) = cell.data().apply(TenantScope(room.no), step).await? {}
     }
-    doomed(cell, room).await
+    Ok(())
 }
 
 /// The leaves of files that are erasing, and of exports that hold one of them.
@@ -85,34 +99,46 @@ pub(crate) async fn blocks_of(
     Ok(blocks.into_iter().map(range).collect())
 }
 
-/// Removes objects and rows of files whose leaf is punctured; each is an entry.
-///
-/// # Errors
-/// What store, files and journal say.
-pub(crate) async fn remove(cell: &Cell, room: &Room) -> Result<(), Refusal> {
+/// Removes objects and rows of files whose leaf is punctured; each is an entry. Their erasure is done: what cannot be
+/// removed now, because a bucket is away, is removed by the sweep.
+pub(crate) async fn remove(cell: &Cell, room: &Room) {
+    let removed = async {
+        let mut left = Ok(());
+        for file in erasing(cell, room).await? {
+            if let Err(refusal) = remove_one(cell, room, &file).await {
+                left = Err(refusal);
+            }
+        }
+        left
+    };
+    if let Err(refusal) = removed.await {
+        tracing::warn!(tenant = %room.id, fault = %refusal.fault, "files are removed later");
+    }
+}
+
+async fn remove_one(cell: &Cell, room: &Room, file: &FileRow) -> Result<(), Refusal> {
     // One after the other, so that each file is said once.
     let _alone = room.file_removal.lock().await;
     let (data, scope) = (cell.data(), TenantScope(room.no));
-    for file in erasing(cell, room).await? {
-        let ring = room.ring()?;
-        if ring.is_live(system::leaf(file.meta.leaf)) {
-            continue;
-        }
-        for part in data.list_file_parts(scope, file.id).await? {
-            data.objects().delete(room.id, part.object).await?;
-        }
-        cell.fail_point("file.objects_removed");
-        let mut entry = operator::entry(cell, LogOperation::EraseCompleted, ResourceType::File)
-            .resource_id(file.id)
-            .n(1)
-            .epoch(ring.epoch(), ring.state());
-        if let Some(dataset) = room.control().dataset_by_no(file.dataset) {
-            entry = entry.dataset(dataset.id);
-        }
-        let otherwise = entry.clone().outcome(EntryOutcome::Error);
-        let delete = DeleteFile { id: file.id };
-        cell.commit_write(room, entry, Some(otherwise), None, delete).await?;
+    let ring = room.ring()?;
+    let is_live = ring.is_live(system::leaf(file.meta.leaf));
+    if is_live || data.find_file(scope, file.id).await?.is_none() {
+        return Ok(());
     }
+    for part in data.list_file_parts(scope, file.id).await? {
+        data.objects().delete(room.id, part.object).await?;
+    }
+    cell.fail_point("file.objects_removed");
+    let mut entry = operator::entry(cell, LogOperation::EraseCompleted, ResourceType::File)
+        .resource_id(file.id)
+        .n(1)
+        .epoch(ring.epoch(), ring.state());
+    if let Some(dataset) = room.control().dataset_by_no(file.dataset) {
+        entry = entry.dataset(dataset.id);
+    }
+    let otherwise = entry.clone().outcome(EntryOutcome::Error);
+    let delete = DeleteFile { id: file.id };
+    cell.commit_write(room, entry, Some(otherwise), None, delete).await?;
     Ok(())
 }
 
@@ -127,7 +153,8 @@ pub(crate) async fn finish(cell: &Cell, room: &Room) -> Result<(), Refusal> {
         cell.fail_point("file.punctured");
         export::remove_stale(cell, room).await?;
     }
-    remove(cell, room).await
+    remove(cell, room).await;
+    Ok(())
 }
 
 /// Gives up uploads that nobody goes on with, finishes what is erasing, and removes objects that nothing names.
@@ -145,10 +172,16 @@ pub(crate) async fn sweep(cell: &Cell, room: &Room) -> Result<(), Refusal> {
             entry = entry.dataset(dataset.id);
         }
         let otherwise = entry.clone().outcome(EntryOutcome::Error);
-        let erase = EraseFile { id: file.id };
+        let erase = EraseIdleFile { id: file.id, before };
         cell.commit_write(room, entry, Some(otherwise), None, erase).await?;
     }
     finish(cell, room).await?;
+    // Looking through all objects is a day's work.
+    let (now, last) = (cell.clock().now(), room.objects_swept.load(Ordering::Acquire));
+    if now.micros().saturating_sub(last) < IDLE_SECONDS * 1_000_000 {
+        return Ok(());
+    }
+    room.objects_swept.store(now.micros(), Ordering::Release);
     data.objects().delete_unfinished(room.id, before).await?;
     let old = data.objects().list_before(room.id, before).await?;
     if old.is_empty() {

@@ -28,6 +28,8 @@ use crate::room::Room;
 
 /// A body that pauses this long has its whole chunks stored: whoever sends slowly, or is cut off, loses little.
 const PAUSE: Duration = Duration::from_millis(250);
+/// As much as makes a part worth its object and its entry, which a client must not choose to be small.
+const PAUSE_BYTES: usize = 8 * CHUNK_BYTES;
 /// Bytes of the fullest part.
 const PART_BYTES: usize = PART_CHUNKS * CHUNK_BYTES;
 
@@ -202,7 +204,9 @@ impl Intake<'_> {
                     return Err(cut_off().into());
                 }
                 Err(_) => {
-                    self.store_whole_chunks().await?;
+                    if self.plain.len() >= PAUSE_BYTES {
+                        self.store_whole_chunks().await?;
+                    }
                     continue;
                 }
             };
@@ -308,7 +312,10 @@ impl Intake<'_> {
         let stamp = match settled {
             Ok(stamp) => stamp,
             Err(refusal) => {
-                self.give_up(&part).await;
+                // Where nobody knows whether it was committed, a row may name it.
+                if refusal.fault != Fault::JournalUnwritable {
+                    self.give_up(&part).await;
+                }
                 return Err(refusal);
             }
         };
@@ -337,7 +344,11 @@ impl Intake<'_> {
         let (receipt, outcome) =
             cell.commit_write(room, entry, Some(otherwise), asserted, append.clone()).await?;
         match outcome {
-            Written::Conflict(_) => Err(Fault::InProgress.into()),
+            // Another upload is ahead, or the file goes.
+            Written::Conflict(_) => match find(cell, call, room, append.id).await {
+                Ok(_) => Err(Fault::InProgress.into()),
+                Err(gone) => Err(gone),
+            },
             _ => Ok(Stamp::from(&receipt)),
         }
     }

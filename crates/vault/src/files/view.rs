@@ -1,8 +1,9 @@
 //! What a caller sees of a file.
 
 use leadvault_domain::{FileId, LeadId, Personal, Timestamp};
-use leadvault_store::{EraseWith, FileLink, FileRow, FileState};
+use leadvault_store::{EraseWith, FileState};
 
+use super::found::Found;
 use super::meta::FileMeta;
 
 /// A file without its content.
@@ -29,7 +30,8 @@ pub struct FileView {
 }
 
 impl FileView {
-    pub(super) fn new(row: &FileRow, meta: &FileMeta, links: &[FileLink]) -> Self {
+    pub(super) fn new(found: &Found, meta: &FileMeta) -> Self {
+        let row = &found.row;
         Self {
             id: row.id,
             name: Personal::from(meta.name.clone()),
@@ -38,7 +40,7 @@ impl FileView {
             sha256: meta.sha256.clone(),
             state: if row.state == FileState::Complete { "complete" } else { "open" },
             goes_with_any: row.erase_with == EraseWith::Any,
-            leads: links.iter().map(|link| link.lead).collect(),
+            leads: found.leads.iter().map(|lead| lead.id).collect(),
             created_at: row.created_at,
         }
     }

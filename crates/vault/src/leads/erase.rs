@@ -110,6 +110,7 @@ async fn erase_once(cell: &Cell, call: &Call, room: &Arc<Room>, id: LeadId) -> O
     ask.needs_key = false;
     let ask = Cell::ask(call, ask);
     let permit = cell.permit(room, call, &ask, on).await?;
+    files::require_end(cell, call, room, &row).await?;
     let reference = match room.ring() {
         Ok(ring) => match ring.locate(row.at) {
             Ok(located) => Some(located.reference()),
@@ -211,7 +212,7 @@ async fn complete(
     let advanced = puncture(cell, room, &row, with).await?;
     cell.fail_point("erase.punctured");
     export::remove_stale(cell, room).await?;
-    files::remove(cell, room).await?;
+    files::remove(cell, room).await;
     cell.data().apply(scope, DeleteLead { id }).await?;
     cell.fail_point("erase.row_removed");
     let (index, leaf) = record_completed(cell, room, id, reference, &advanced).await?;
@@ -317,11 +318,7 @@ pub(crate) async fn resume(cell: &Cell, room: &Arc<Room>) -> Result<(), Refusal>
         };
         complete(cell, room, row.lead, reference).await?;
     }
-    // What keeps a file's objects from being removed keeps nobody from starting.
-    if let Err(refusal) = files::finish(cell, room).await {
-        tracing::warn!(tenant = %room.id, fault = %refusal.fault, "files are removed later");
-    }
-    Ok(())
+    files::finish(cell, room).await
 }
 
 /// Takes an erasure up again that the log says was requested and an old database does not know of: an entry

@@ -55,7 +55,8 @@ pub(super) async fn replay(
     let mut narrowed = Narrowed::default();
     for bytes in publisher::entries(cell, TenantScope(room.no), from, to).await? {
         let Some(view) = EntryView::parse(&bytes) else { continue };
-        if view.is_allow() {
+        // What was not done narrowed nothing.
+        if view.is_allow() && view.is_done() {
             apply(cell, room, &view, &mut narrowed).await?;
         }
     }

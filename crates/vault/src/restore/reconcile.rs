@@ -69,7 +69,6 @@ async fn remove_datasets(
             let whole = |tree| LeafRange { dataset: row.no, tree, first: 0, end: TREE_END };
             let ranges: Vec<_> = (1..=row.tree).map(whole).collect();
             let mut leaves = export::mark_stale_ranges(cell, room, &ranges).await?.leaves;
-            files::unlink(cell, room, &ranges).await?;
             leaves.extend(files::blocks_of(cell, room, row.no).await?);
             let mut changes = vec![Change::DropDataset(row.no)];
             if !leaves.is_empty() {
@@ -77,6 +76,7 @@ async fn remove_datasets(
             }
             room.keys()?.advance_all(changes).await?;
             export::remove_stale(cell, room).await?;
+            files::take_from(cell, room, &ranges).await?;
         }
         let before = cell.data().count_leads(scope, Some(row.no)).await?;
         for tree in 1..=row.tree {
@@ -107,9 +107,10 @@ async fn walk_leads(
         for row in rows {
             let Ok(located) = ring.locate(row.at) else {
                 // A row of before its erasure has no tombstone yet, and only what has one is removed.
+                // Files first: a row that is gone is not come across again.
+                files::take_from(cell, room, &[LeafRange::single(row.at)]).await?;
                 cell.data().apply(scope, TombstoneLead { id: row.id, base: None }).await?;
                 cell.data().apply(scope, DeleteLead { id: row.id }).await?;
-                files::unlink(cell, room, &[LeafRange::single(row.at)]).await?;
                 done.rows = done.rows.saturating_add(1);
                 continue;
             };

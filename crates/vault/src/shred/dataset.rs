@@ -141,7 +141,6 @@ async fn forget(cell: &Cell, room: &Room, id: DatasetId) -> Result<(), Refusal> 
         return Ok(());
     }
     let mut leaves = export::mark_stale_ranges(cell, room, &trees_of(&row)).await?.leaves;
-    files::unlink(cell, room, &trees_of(&row)).await?;
     leaves.extend(files::blocks_of(cell, room, row.no).await?);
     let imports = cell.data().list_imports(scope).await?;
     let sealed = imports.iter().filter(|import| import.dataset == row.no);
@@ -173,7 +172,8 @@ async fn finish(
     let record = cell.data().find_certificate(scope, operation).await?.ok_or(Fault::NotFound)?;
     let row = cell.data().find_dataset(scope, id).await?.ok_or(Fault::NotFound)?;
     forget(cell, room, id).await?;
-    files::remove(cell, room).await?;
+    files::take_from(cell, room, &trees_of(&row)).await?;
+    files::remove(cell, room).await;
     removal::remove(cell, room, operation, &trees_of(&row)).await?;
     cell.fail_point("shred.rows_removed");
     if record.completed_index.is_none() {

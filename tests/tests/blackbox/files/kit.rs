@@ -87,6 +87,11 @@ impl<'a> Files<'a> {
         self.caller.fetch(&format!("/v1/files/{id}/content"), headers)
     }
 
+    /// A download that has begun and is not read.
+    pub(crate) fn begin(&self, id: &str) -> impl std::io::Read + use<> {
+        self.caller.begin(&format!("/v1/files/{id}/content")).expect("an answer")
+    }
+
     /// A download that is refused.
     #[track_caller]
     pub(crate) fn fetch_code(&self, id: &str, status: u16, code: &str) {
