@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use leadvault_api::ApiSettings;
 use leadvault_crypto::{SigningKey, SystemEntropy};
-use leadvault_domain::{Clock, Entropy, Timestamp};
+use leadvault_domain::{Clock, Entropy, Timestamp, Unobserved};
 use leadvault_keys::{KeyServices, RootKey, Slot, WrapContext};
 use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::LogKeys;
@@ -94,6 +94,7 @@ async fn parts(dir: &Path) -> anyhow::Result<CellParts> {
         file_bounds: leadvault_vault::files::FileBounds::default(),
         clock,
         entropy,
+        observer: Arc::new(Unobserved),
         fail_point: Arc::new(|_| {}),
     })
 }

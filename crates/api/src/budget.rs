@@ -18,6 +18,7 @@ use leadvault_vault::Fault;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tower_http::timeout::TimeoutBody;
+use tracing::Instrument as _;
 
 use crate::problem::Problem;
 use crate::settings::ApiSettings;
@@ -74,11 +75,12 @@ pub(crate) async fn within(State(budget): State<Budget>, request: Request, next:
         Time::Whole(most) => request.map(|body| until(Instant::now() + most, body)),
         Time::Idle(idle) => request.map(|body| Body::new(TimeoutBody::new(idle, body))),
     };
-    let work = tokio::spawn(async move {
+    let work = async move {
         let response = next.run(request).await;
         drop(permit);
         response
-    });
+    };
+    let work = tokio::spawn(work.in_current_span());
     let done = match budget.time {
         Time::Idle(_) => work.await,
         Time::Whole(most) => match tokio::time::timeout(most, work).await {

@@ -40,6 +40,7 @@ mod budget;
 mod document;
 mod extract;
 mod linger;
+mod metrics;
 mod problem;
 mod rate;
 mod request_line;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 
 use leadvault_vault::Cell;
 
+pub use metrics::metrics_router;
 pub use settings::ApiSettings;
 
 /// The whole HTTP surface over one cell.

@@ -12,8 +12,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
-use leadvault_domain::{Clock, Entropy, RequestId, TenantId, Timestamp};
+use leadvault_domain::{
+    Clock, Entropy, Measured, Observer, RequestId, SPANS, TenantId, Timestamp,
+};
 use leadvault_vault::Fault;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use crate::problem::Problem;
 use crate::rate::{RATE_LIMIT, RATE_LIMIT_POLICY};
@@ -34,6 +38,8 @@ pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
     /// For ids.
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Told of each request.
+    pub(crate) observer: Arc<dyn Observer>,
     /// Whether answers travel over TLS.
     pub(crate) https: bool,
 }
@@ -58,13 +64,16 @@ pub(crate) async fn request_line(
     next: Next,
 ) -> Response {
     let began = edge.clock.now();
-    let method = request.method().clone();
+    edge.observer.observe(&Measured::RequestBegan);
+    let method = word_of(request.method());
+    let span = span_of(method, matched.as_ref());
     let whose = Whose::default();
     let (id, response) = match RequestId::make(&*edge.clock, &*edge.entropy) {
         Ok(id) if within_bounds(request.headers()) => {
             request.extensions_mut().insert(id);
             request.extensions_mut().insert(whose.clone());
-            (id, next.run(request).await)
+            span.record("leadvault.request.id", display(id));
+            (id, next.run(request).instrument(span.clone()).await)
         }
         Ok(id) => (id, Problem::from(Fault::bad("header:*", "headers_too_large")).into_response()),
         Err(_) => (
@@ -80,8 +89,52 @@ pub(crate) async fn request_line(
     put_common(response.headers_mut(), id, edge.https);
     let status = response.status().as_u16();
     let tenant = whose.0.get().copied();
-    let line = Line { method, matched, status, id, tenant, problem, began, clock: edge.clock };
+    let Edge { clock, observer, .. } = edge;
+    let line =
+        Line { method, matched, status, id, tenant, problem, began, span, clock, observer };
     response.map(|body| ends_with(body, line))
+}
+
+/// The method as a word: an unusual one is the caller's text.
+fn word_of(method: &Method) -> &'static str {
+    const WORDS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    WORDS.into_iter().find(|word| method.as_str() == *word).unwrap_or("other")
+}
+
+fn route_of(matched: Option<&MatchedPath>) -> &str {
+    matched.map_or("unmatched", MatchedPath::as_str)
+}
+
+/// The span of a request, named by the semantic conventions of OpenTelemetry for HTTP. It has no parent: the trace
+/// context of a caller is the caller's text.
+fn span_of(method: &'static str, matched: Option<&MatchedPath>) -> Span {
+    let route = route_of(matched);
+    tracing::info_span!(
+        target: SPANS, parent: None, "request",
+        otel.kind = "server",
+        otel.name = format_args!("{method} {route}"),
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+        leadvault.request.id = Empty,
+        leadvault.tenant.id = Empty,
+    )
+}
+
+/// What came of it, for the span.
+fn tell(span: &Span, status: u16, tenant: Option<TenantId>, code: Option<&'static str>) {
+    span.record("http.response.status_code", status);
+    if let Some(tenant) = tenant {
+        span.record("leadvault.tenant.id", display(tenant));
+    }
+    if let Some(code) = code {
+        span.record("error.type", code);
+    }
+    if status >= 500 {
+        span.record("otel.status_code", "error");
+    }
 }
 
 /// The body, which takes the line along and drops it at its end, or when the caller hangs up. A mapping
@@ -124,29 +177,32 @@ fn put_common(headers: &mut HeaderMap, id: RequestId, https: bool) {
 /// The line of one request, written when it is dropped.
 #[derive(Debug)]
 struct Line {
-    method: Method,
+    method: &'static str,
     matched: Option<MatchedPath>,
     status: u16,
     id: RequestId,
     tenant: Option<TenantId>,
     problem: Option<Problem>,
     began: Timestamp,
+    span: Span,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // An unusual method is the caller's text; the usual ones are words.
-        let method = match self.method.as_str() {
-            m @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => m,
-            _ => "other",
-        };
-        let path = self.matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let method = self.method;
+        let path = route_of(self.matched.as_ref());
         let status = self.status;
-        let latency_ms = self.clock.now().micros().saturating_sub(self.began.micros()) / 1_000;
+        let took = self.clock.now().since(self.began);
+        let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let request_id = self.id;
-        let tenant_id = self.tenant.map(tracing::field::display);
+        let tenant_id = self.tenant.map(display);
         let code = self.problem.as_ref().map(|p| p.shape().code);
+        self.observer.observe(&Measured::RequestEnded { method, route: path, status, code, took });
+        tell(&self.span, status, self.tenant, code);
+        // So that the line is found beside its trace.
+        let _inside = self.span.enter();
         if let Some(place) = self.problem.as_ref().and_then(Problem::internal_place) {
             tracing::error!(
                 method, path, status, latency_ms, %request_id, tenant_id, code, place,

@@ -103,7 +103,12 @@ pub(crate) fn serve(state: ApiState) -> Router {
             .route_layer(from_fn_with_state(Budget::waits(&settings), within))
     });
     let source = Arc::new(OfCell(Arc::clone(&state.cell)));
-    let edge = Edge { clock: source.clone(), entropy: source, https: settings.https };
+    let edge = Edge {
+        clock: source.clone(),
+        entropy: source.clone(),
+        observer: source,
+        https: settings.https,
+    };
     Router::from(groups.open)
         .merge(docs::assets())
         .merge(calls)

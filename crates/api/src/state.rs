@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{Clock, Entropy, EntropyFailed, Timestamp};
+use leadvault_domain::{Clock, Entropy, EntropyFailed, Measured, Observer, Timestamp};
 use leadvault_vault::Cell;
 
 use crate::rate::Rate;
@@ -19,7 +19,7 @@ pub(crate) struct ApiState {
     pub(crate) rate: Rate,
 }
 
-/// Clock and randomness of a cell, for layers that must not see the rest of it.
+/// Clock, randomness and observer of a cell, for layers that must not see the rest of it.
 #[derive(Debug, Clone)]
 pub(crate) struct OfCell(pub(crate) Arc<Cell>);
 
@@ -32,5 +32,11 @@ impl Clock for OfCell {
 impl Entropy for OfCell {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyFailed> {
         self.0.entropy().fill(bytes)
+    }
+}
+
+impl Observer for OfCell {
+    fn observe(&self, measured: &Measured<'_>) {
+        self.0.observer().observe(measured);
     }
 }

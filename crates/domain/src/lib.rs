@@ -10,6 +10,7 @@ mod id;
 mod instruction;
 mod labels;
 mod lead;
+mod measure;
 mod place;
 mod sensitive;
 mod time;
@@ -29,6 +30,7 @@ pub use instruction::{
 };
 pub use labels::{CategorySet, LabelFlag, Labels, RegimeSet};
 pub use lead::{DatasetNo, Fields, LeafAddress, LeafRange, TenantNo, Value};
+pub use measure::{JobKind, Lane, Measured, Observer, RowOutcome, SPANS, Unobserved};
 pub use place::{Country, Place, PlaceError, Region};
 pub use sensitive::{Personal, Sensitive};
 pub use time::{Clock, Timestamp};

@@ -37,6 +37,12 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
+    /// Time since an earlier moment; none where the clock went back meanwhile.
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        let micros = self.micros().saturating_sub(earlier.micros());
+        std::time::Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
     /// Whole seconds from `earlier` to `self`; negative if `earlier` is later.
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0) / 1_000_000

@@ -8,8 +8,9 @@
 use std::sync::{Arc, PoisonError};
 
 use leadvault_crypto::{SecretKey, sha256};
-use leadvault_domain::{DirectoryId, Timestamp};
+use leadvault_domain::{DirectoryId, Measured, SPANS, Timestamp};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::change::Draft;
 use crate::directory::DIRECTORY_BYTES_WARN;
@@ -78,7 +79,8 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(Request { changes, answer });
         // A task of its own: dropping the caller's future must not drop other callers' changes.
         drop(tokio::spawn(Arc::clone(self).drain()));
-        receiver.await.unwrap_or(Err(KeyError::Interrupted))
+        let span = tracing::info_span!(target: SPANS, "keys.advance");
+        receiver.instrument(span).await.unwrap_or(Err(KeyError::Interrupted))
     }
 
     async fn drain(self: Arc<Self>) {
@@ -88,7 +90,11 @@ impl Inner {
             return;
         }
         let changes: Vec<&[Change]> = batch.iter().map(|request| &request.changes[..]).collect();
-        let results = match self.run(&changes).await {
+        let began = self.services.clock.now();
+        let ran = self.run(&changes).await;
+        let (done, took) = (ran.is_ok(), self.services.clock.now().since(began));
+        self.services.observer.observe(&Measured::KeysAdvanced { done, took });
+        let results = match ran {
             Ok(results) => results,
             Err(error) => vec![Err(error); batch.len()],
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{Clock, Entropy};
+use leadvault_domain::{Clock, Entropy, Observer, Unobserved};
 
 use crate::{Assurance, EpochControl, KeyBlobs, Mirror, RootKey, Slot};
 
@@ -47,6 +47,8 @@ pub struct KeyServices {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where measurements go.
+    pub observer: Arc<dyn Observer>,
     /// Called at each step.
     pub fail_point: FailPoint,
 }
@@ -70,6 +72,7 @@ impl KeyServices {
             node: None,
             clock,
             entropy,
+            observer: Arc::new(Unobserved),
             fail_point,
         }
     }
@@ -92,6 +95,13 @@ impl KeyServices {
     #[must_use]
     pub fn with_node(mut self, node: [u8; 16]) -> Self {
         self.node = Some(node);
+        self
+    }
+
+    /// With somebody who measures.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
         self
     }
 

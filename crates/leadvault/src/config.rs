@@ -3,6 +3,8 @@
 //! Relative paths are relative to the directory of the file. A key that names an
 //! environment variable may be overridden by it; docs/OPERATIONS.md lists what else the process reads there.
 
+mod telemetry;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use anyhow::Context as _;
 use leadvault_domain::{Country, Region};
 use leadvault_vault::files::FileBounds;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use telemetry::{OtlpConfig, TelemetryConfig};
 
 /// Most requests worked on at once: each may wait in the journal's queue, which holds as many.
 const REQUESTS_MAX: usize = 4_096;
@@ -62,6 +66,9 @@ pub(crate) struct Config {
     /// Bounds on what one caller can take.
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
+    /// Where telemetry goes; nothing is sent or offered without it (docs/TELEMETRY.md).
+    #[serde(default, skip_serializing_if = "TelemetryConfig::is_off")]
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// A bucket that speaks the S3 protocol. It holds sealed chunks under random names.
@@ -83,17 +90,23 @@ pub(crate) struct ObjectsConfig {
 impl ObjectsConfig {
     /// Chunks are sealed, but names, sizes and times are not, and neither is the id of the access key.
     fn check(&self) -> anyhow::Result<()> {
-        let url: reqwest::Url = self.endpoint.parse().context("objects.endpoint: no URL")?;
-        let host = url.host_str().unwrap_or_default();
-        let is_loopback = host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        anyhow::ensure!(
-            url.scheme() == "https" || (url.scheme() == "http" && is_loopback),
-            "objects.endpoint: https, or http on loopback"
-        );
+        check_endpoint("objects.endpoint", &self.endpoint)?;
         anyhow::ensure!(!self.bucket.is_empty(), "objects.bucket: must not be empty");
         Ok(())
     }
+}
+
+/// Whether what goes there is sealed on its way.
+fn check_endpoint(key: &str, endpoint: &str) -> anyhow::Result<()> {
+    let url: reqwest::Url = endpoint.parse().with_context(|| format!("{key}: no URL"))?;
+    let host = url.host_str().unwrap_or_default();
+    let is_loopback = host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    anyhow::ensure!(
+        url.scheme() == "https" || (url.scheme() == "http" && is_loopback),
+        "{key}: https, or http on loopback"
+    );
+    Ok(())
 }
 
 /// Keys and slots.
@@ -289,6 +302,7 @@ impl Config {
         if let Some(objects) = &mut config.objects {
             objects.secret_key_file = config.data.join(&objects.secret_key_file);
         }
+        config.telemetry.make_absolute(&config.data);
         if let Some(postgres) = &mut config.postgres {
             postgres.data_url_file = config.data.join(&postgres.data_url_file);
             postgres.keys_url_file = config.data.join(&postgres.keys_url_file);
@@ -321,6 +335,7 @@ impl Config {
         if let Some(objects) = &self.objects {
             objects.check()?;
         }
+        self.telemetry.check()?;
         let limits = &self.limits;
         for (key, value) in [
             ("limits.concurrent_requests", limits.concurrent_requests),

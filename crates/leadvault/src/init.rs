@@ -11,7 +11,9 @@ use leadvault_vault::make_operator_key;
 use serde_json::json;
 
 use crate::cli::InitArgs;
-use crate::config::{Config, Durability, KeysConfig, LimitsConfig, PostgresConfig};
+use crate::config::{
+    Config, Durability, KeysConfig, LimitsConfig, PostgresConfig, TelemetryConfig,
+};
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
 
@@ -41,6 +43,7 @@ pub(crate) fn run(args: &InitArgs) -> Done {
         endpoints: std::collections::BTreeMap::new(),
         tls: None,
         limits: LimitsConfig::default(),
+        telemetry: TelemetryConfig::default(),
     };
     config.check()?;
     let data = make_directory(&args.data)?;

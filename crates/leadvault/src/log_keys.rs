@@ -2,10 +2,11 @@
 //! `leadvault log rotate-key`, which puts another in its place.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
-use leadvault_domain::{Clock as _, Timestamp};
+use leadvault_domain::{Clock as _, Timestamp, Unobserved};
 use leadvault_keys::{RootError, RootKey, WrapContext};
 use leadvault_ledger::LogKeys;
 use leadvault_store::{CellSecretRow, KeyStore};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::output::{self, print_json};
-use crate::{serve, stores};
+use crate::{serve, stores, telemetry};
 
 /// Name of the log signing key among the cell's secrets.
 pub(crate) const CURRENT: &str = "log-signing-key";
@@ -62,7 +63,7 @@ pub(crate) async fn open(
 pub(crate) fn rotate(config: &Path) -> Done {
     let config = Config::read(config)?;
     let _alone = DataLock::exclusive(&config.data)?;
-    serve::start_tracing();
+    telemetry::start_lines(None, None);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -74,7 +75,7 @@ pub(crate) fn rotate(config: &Path) -> Done {
 }
 
 async fn rotated(config: &Config) -> Result<String, Stop> {
-    let parts = serve::parts(config).await?;
+    let parts = serve::parts(config, Arc::new(Unobserved)).await?;
     let (root, key_store) = (parts.root.clone(), parts.key_store.clone());
     let rows = key_store.list_cell_secrets(CURRENT).await.map_err(stores::store_error)?;
     let current = rows.last().context("log signing key").map_err(Stop::Again)?.generation;

@@ -25,6 +25,7 @@ mod restore_cmd;
 mod secret_file;
 mod serve;
 mod stores;
+mod telemetry;
 mod verify;
 
 use std::process::ExitCode;

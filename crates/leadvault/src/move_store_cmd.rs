@@ -16,7 +16,7 @@ use crate::config::{Config, PostgresConfig};
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::output::{print_json, write_whole};
-use crate::{secret_file, serve, stores};
+use crate::{secret_file, stores, telemetry};
 
 /// The embedded stores, and what they are called afterwards.
 const FILES: [(&str, &str); 2] =
@@ -29,7 +29,7 @@ const FILES: [(&str, &str); 2] =
 /// 3 for a schema of a newer program; 4 when it could not finish.
 pub(crate) fn run(config_file: &Path, data_url_file: &Path, keys_url_file: &Path) -> Done {
     let config = Config::read(config_file)?;
-    serve::start_tracing();
+    telemetry::start_lines(None, None);
     let _alone = DataLock::exclusive(&config.data)?;
     if config.postgres.is_some() {
         set_aside(&config.data)?;

@@ -8,9 +8,11 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use leadvault_crypto::Sha256Stream;
+use leadvault_domain::Unobserved;
 use leadvault_store::{DataStore, StoreError, StoreOptions};
 use leadvault_vault::{Restored, carry_suppressions};
 use serde::Serialize;
@@ -19,7 +21,7 @@ use crate::config::Config;
 use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::output::print_json;
-use crate::{serve, stores};
+use crate::{serve, stores, telemetry};
 
 /// Name of the data store in the data directory and in a backup.
 const DATA_STORE: &str = "data.db";
@@ -60,7 +62,7 @@ pub(crate) fn run(config: &Path, from: &Path) -> Done {
         )));
     }
     let backup = data_store_of(from)?;
-    serve::start_tracing();
+    telemetry::start_lines(None, None);
     let _alone = DataLock::exclusive(&config.data)?;
     let present = config.data.join(DATA_STORE);
     if same_file(&backup, &present) {
@@ -114,7 +116,7 @@ async fn restore(config: &Config, backup: &Path, present: &Path) -> Done {
 }
 
 async fn bring_up(config: &Config, backup_id: &str) -> Result<Vec<Restored>, Stop> {
-    let parts = serve::parts(config).await?;
+    let parts = serve::parts(config, Arc::new(Unobserved)).await?;
     let (data, keys) = (parts.data.clone(), parts.key_store.clone());
     let started = leadvault_vault::start_restored(parts, backup_id).await;
     match started {

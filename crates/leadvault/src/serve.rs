@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum_server::Handle;
 use leadvault_api::ApiSettings;
 use leadvault_crypto::SystemEntropy;
-use leadvault_domain::{Clock, Entropy};
+use leadvault_domain::{Clock, Entropy, Observer};
 use leadvault_keys::{
     FailPoint, KeyError, KeyServices, RootError, RootKey, Slot, SlotError, restore_from_mirror,
 };
@@ -23,10 +23,12 @@ use crate::data_lock::DataLock;
 use crate::exit::{Done, Stop};
 use crate::log_keys;
 use crate::output::print_json;
+use crate::telemetry::Telemetry;
 use crate::{secret_file, stores};
 
 mod fail_point;
 mod listener;
+mod metrics;
 mod parent;
 mod stop;
 
@@ -41,25 +43,27 @@ use stop::Signals;
 pub(crate) fn run(config: &Path) -> Done {
     parent::end_with_it()?;
     let config = Config::read(config)?;
-    start_tracing();
+    let telemetry = Telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("runtime")
         .map_err(Stop::Again)?;
-    runtime.block_on(serve(&config))
+    runtime.block_on(serve(&config, &telemetry))
 }
 
-async fn serve(config: &Config) -> Done {
+async fn serve(config: &Config, telemetry: &Telemetry) -> Done {
     stop::survive_file_limit()?;
     let listen = config.listen()?;
     let tls =
         config.tls.as_ref().map(|tls| tls_config(&tls.cert_file, &tls.key_file)).transpose()?;
     let _lock = DataLock::serving(&config.data, config.postgres.is_some())?;
-    let parts = parts(config).await?;
+    let parts = parts(config, telemetry.observer()).await?;
     let starting = DataLock::starting(&config.data)?;
     let cell = leadvault_vault::start(parts).await.map_err(start_error)?;
     drop(starting);
+    telemetry.watch(&cell);
+    let _metrics = metrics::offer(config, telemetry)?;
     let settings = ApiSettings {
         concurrent_requests: config.limits.concurrent_requests,
         body_bytes_max: config.limits.body_bytes_max,
@@ -138,7 +142,10 @@ pub(crate) fn tls_config(
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
+pub(crate) async fn parts(
+    config: &Config,
+    observer: Arc<dyn Observer>,
+) -> Result<CellParts, Stop> {
     if config.durability.choices.is_empty() {
         return Err(Stop::Refused {
             code: "durability_not_chosen",
@@ -157,8 +164,10 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
     if let Some(node) = node {
         services = services.with_node(node);
     }
-    let services =
-        services.with_control(Arc::clone(&data) as _).with_fail_points(Arc::clone(&fail_point));
+    let services = services
+        .with_control(Arc::clone(&data) as _)
+        .with_observer(Arc::clone(&observer))
+        .with_fail_points(Arc::clone(&fail_point));
     let log_keys = log_keys::open(config, root.as_ref(), &key_store, clock.now()).await?;
     let operator_key = secret_file::read("keys.operator_key_file", &config.keys.operator_key_file)?;
     if !Credential::is_operator_key(operator_key.expose()) {
@@ -185,6 +194,7 @@ pub(crate) async fn parts(config: &Config) -> Result<CellParts, Stop> {
         file_bounds: config.limits.files.into(),
         clock,
         entropy,
+        observer,
         fail_point,
     })
 }
@@ -262,23 +272,6 @@ pub(crate) fn start_error(error: StartError) -> Stop {
             Stop::Again(anyhow::anyhow!("the cell does not start: {fault}"))
         }
     }
-}
-
-/// Lines of JSON on stderr, those of this house as verbose as `LEADVAULT_LOG` says. Libraries never say more
-/// than `info`: at `trace` some of them repeat what a client sent, and no setting may put that into a log.
-pub(crate) fn start_tracing() {
-    use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-    use tracing_subscriber::util::SubscriberInitExt as _;
-    use tracing_subscriber::{EnvFilter, fmt, registry};
-    let wanted =
-        EnvFilter::try_from_env("LEADVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let harmless = filter_fn(|line| {
-        line.target().starts_with("leadvault") || *line.level() <= tracing::Level::INFO
-    });
-    let lines = fmt::layer().json().with_writer(std::io::stderr).with_filter(wanted.and(harmless));
-    // A second subscriber can only exist in tests of this binary; the first one stays.
-    let _ = registry().with(lines).try_init();
 }
 
 /// Rebuilds the key store of every tenant, and the key that signs the logs, from the mirror.

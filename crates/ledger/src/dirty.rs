@@ -27,6 +27,16 @@ impl DirtyLogs {
         }
     }
 
+    /// How many logs are marked now.
+    pub fn len(&self) -> usize {
+        self.0.logs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Takes what is marked now, which may be nothing.
     pub fn take(&self) -> BTreeSet<TenantNo> {
         std::mem::take(&mut *self.0.logs.lock().unwrap_or_else(PoisonError::into_inner))

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leadvault_domain::{Clock, TenantNo};
+use leadvault_domain::{Clock, Lane, Observer, TenantNo};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{AppendChunks, BATCH_BYTES_MAX, Generations, Op};
@@ -80,18 +80,24 @@ impl<S: AppendChunks + ?Sized> std::fmt::Debug for Journal<S> {
 
 impl<S: AppendChunks + ?Sized> Journal<S> {
     /// Starts both lanes on the current tokio runtime.
-    pub fn start(store: Arc<S>, keys: Arc<LogKeys>, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(
+        store: Arc<S>,
+        keys: Arc<LogKeys>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             store,
             keys,
             clock,
+            observer,
             writable: AtomicBool::new(true),
             dirty: DirtyLogs::default(),
         });
         let (journal, journal_queue) = mpsc::channel(QUEUE_OPS_MAX);
         let (write, write_queue) = mpsc::channel(QUEUE_OPS_MAX);
-        tokio::spawn(lane::run(Arc::clone(&shared), journal_queue));
-        tokio::spawn(lane::run(Arc::clone(&shared), write_queue));
+        tokio::spawn(lane::run(Arc::clone(&shared), Lane::Journal, journal_queue));
+        tokio::spawn(lane::run(Arc::clone(&shared), Lane::Write, write_queue));
         Self { shared, journal, write }
     }
 
@@ -151,6 +157,15 @@ impl<S: AppendChunks + ?Sized> Journal<S> {
         let works = self.shared.store.probe().await.is_ok();
         self.shared.writable.store(works, Ordering::Release);
         works
+    }
+
+    /// Operations that wait for a lane now.
+    pub fn queued(&self, lane: Lane) -> usize {
+        let queue = match lane {
+            Lane::Journal => &self.journal,
+            Lane::Write => &self.write,
+        };
+        QUEUE_OPS_MAX.saturating_sub(queue.capacity())
     }
 
     /// The logs with new entries, for the publisher.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leadvault_domain::{Clock, TenantNo};
+use leadvault_domain::{Clock, Lane, Measured, Observer, TenantNo};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{AppendChunks, Appended, BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, Op, OpResult};
@@ -22,6 +22,7 @@ pub(crate) struct Shared<S: AppendChunks + ?Sized> {
     pub(crate) store: Arc<S>,
     pub(crate) keys: Arc<LogKeys>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
     pub(crate) writable: AtomicBool,
     pub(crate) dirty: DirtyLogs,
 }
@@ -51,6 +52,7 @@ pub(crate) fn op_bytes<W>(op: &Op<W>) -> usize {
 /// Runs until the last sender is gone and the queue is empty.
 pub(crate) async fn run<S: AppendChunks + ?Sized>(
     shared: Arc<Shared<S>>,
+    lane: Lane,
     mut queue: mpsc::Receiver<Pending<S>>,
 ) {
     let mut carried = None;
@@ -64,7 +66,10 @@ pub(crate) async fn run<S: AppendChunks + ?Sized>(
         };
         let (gathered, over) = gather(first, &mut queue);
         carried = over;
-        commit(&shared, gathered).await;
+        let (entries, began) = (gathered.len() as u64, shared.clock.now());
+        let acknowledged = commit(&shared, gathered).await;
+        let took = shared.clock.now().since(began);
+        shared.observer.observe(&Measured::Batch { lane, entries, acknowledged, took });
     }
 }
 
@@ -91,7 +96,11 @@ fn gather<S: AppendChunks + ?Sized>(
     (gathered, over)
 }
 
-async fn commit<S: AppendChunks + ?Sized>(shared: &Arc<Shared<S>>, gathered: Vec<Pending<S>>) {
+/// Commits a batch and answers everybody in it; whether the store acknowledged it.
+async fn commit<S: AppendChunks + ?Sized>(
+    shared: &Arc<Shared<S>>,
+    gathered: Vec<Pending<S>>,
+) -> bool {
     let (mut ops, mut waiting) = (Vec::new(), Vec::new());
     for Pending { op, reply } in gathered {
         let (entry, otherwise) = (op.entry.clone(), op.otherwise.clone());
@@ -105,28 +114,29 @@ async fn commit<S: AppendChunks + ?Sized>(shared: &Arc<Shared<S>>, gathered: Vec
         Ok(Ok(appended)) => settle(shared, appended, waiting),
         Ok(Err(error)) => {
             tracing::error!(error.code = %error, "a batch of entries was not acknowledged");
-            refuse(shared, waiting);
+            refuse(shared, waiting)
         }
         Err(_) => {
             tracing::error!("a commit panicked or was aborted");
-            refuse(shared, waiting);
+            refuse(shared, waiting)
         }
     }
 }
 
-fn refuse<S: AppendChunks + ?Sized>(shared: &Shared<S>, waiting: Vec<Waiting<S::Outcome>>) {
+fn refuse<S: AppendChunks + ?Sized>(shared: &Shared<S>, waiting: Vec<Waiting<S::Outcome>>) -> bool {
     shared.writable.store(false, Ordering::Release);
     for waiter in waiting {
         // Whoever hung up does not want to know.
         drop(waiter.reply.send(Err(JournalError::Unwritable)));
     }
+    false
 }
 
 fn settle<S: AppendChunks + ?Sized>(
     shared: &Shared<S>,
     appended: Appended<S::Outcome>,
     waiting: Vec<Waiting<S::Outcome>>,
-) {
+) -> bool {
     let at = shared.clock.now();
     let signed = SignedChunks::sign(appended.chunks, &shared.keys, at);
     let (Some(signed), true) = (signed, appended.results.len() == waiting.len()) else {
@@ -156,4 +166,5 @@ fn settle<S: AppendChunks + ?Sized>(
         // Whoever hung up does not want to know: the entry stands.
         drop(reply.send(answer));
     }
+    worked
 }

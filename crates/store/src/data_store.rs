@@ -9,6 +9,7 @@ use sqlx::migrate::Migrator;
 use crate::engine::{
     Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
+use crate::engine::PoolGauge;
 use crate::error::Result;
 use crate::fail_point::Steps;
 use crate::keeper::{Keeper, Step, merge_next};
@@ -167,6 +168,11 @@ impl DataStore {
     pub async fn close(&self) {
         self.keeper.end().await;
         self.engine.close().await;
+    }
+
+    /// What its pools of connections hold now.
+    pub fn pools(&self) -> Vec<PoolGauge> {
+        self.engine.pools()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -12,6 +12,7 @@ use std::future::Future;
 use crate::error::Result;
 
 pub(crate) mod connection;
+mod pool_gauge;
 pub(crate) mod postgres;
 pub(crate) mod query;
 pub(crate) mod reach;
@@ -19,6 +20,7 @@ pub(crate) mod row;
 pub(crate) mod sqlite;
 
 pub(crate) use connection::{Connection, Held, Reader};
+pub use pool_gauge::PoolGauge;
 pub(crate) use postgres::PostgresEngine;
 pub use postgres::PostgresOptions;
 pub(crate) use query::{Query, query};
@@ -157,6 +159,14 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite.is_sound().await,
             Self::Postgres(postgres) => postgres.answers().await,
+        }
+    }
+
+    /// What its pools of connections hold now.
+    pub(crate) fn pools(&self) -> Vec<PoolGauge> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.pools(),
+            Self::Postgres(postgres) => postgres.pools(),
         }
     }
 

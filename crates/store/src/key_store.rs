@@ -9,6 +9,7 @@ use sqlx::migrate::Migrator;
 use crate::engine::{
     Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
+use crate::engine::PoolGauge;
 use crate::error::Result;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/keys");
@@ -87,6 +88,11 @@ impl KeyStore {
     /// Closes every connection.
     pub async fn close(&self) {
         self.engine.close().await;
+    }
+
+    /// What its pools of connections hold now.
+    pub fn pools(&self) -> Vec<PoolGauge> {
+        self.engine.pools()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

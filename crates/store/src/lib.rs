@@ -88,7 +88,7 @@ pub use change::{ChangeRow, ChangedLeads, InsertChange};
 pub use control::{BumpDir, BumpState, ControlRow};
 pub use data_store::DataStore;
 pub use dataset::{DatasetRow, InsertDataset, UpdateDataset};
-pub use engine::{PostgresOptions, StoreOptions};
+pub use engine::{PoolGauge, PostgresOptions, StoreOptions};
 pub use erase::{DeleteErases, EraseRow, EraseStep, InsertErase, UpdateErase};
 pub use error::{EngineCode, Result, StoreError};
 pub use exit_permit::{ExitPermitRow, InsertExitPermit};

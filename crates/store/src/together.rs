@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use leadvault_domain::SPANS;
+use tracing::Instrument as _;
+
 use crate::api_key::ShownKey;
 use crate::data_store::DataStore;
 use crate::engine::Engine;
@@ -53,6 +56,11 @@ asked! {
 impl DataStore {
     /// Asks, together with others where that helps: SQLite answers each by itself, on a thread of its own.
     pub(crate) async fn ask<Q: Asked>(&self, scope: TenantScope, question: Q) -> Result<Q::Answer> {
+        let asked = self.ask_now(scope, question);
+        asked.instrument(tracing::info_span!(target: SPANS, "store.read")).await
+    }
+
+    async fn ask_now<Q: Asked>(&self, scope: TenantScope, question: Q) -> Result<Q::Answer> {
         match self.together() {
             Some(together) => Q::place(together).ask(scope.0, question).await,
             None => {

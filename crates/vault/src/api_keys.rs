@@ -1,6 +1,7 @@
 //! API keys of a tenant: made and revoked by its controller, shown once, stored as a hash.
 
 use leadvault_domain::{
+    Measured,
     ApiKeyId, Caller, Country, DatasetId, Employer, InstructionId, PrincipalId, Purpose, Role,
     Sensitive, Timestamp,
 };
@@ -134,8 +135,10 @@ pub(crate) async fn verify(
         && let Ok(room) = cell.room(shown.tenant)
         && let Some(caller) = room.recalled().find(shown, room.control().state_gen, now)
     {
+        cell.observer().observe(&Measured::Credential { recalled: true });
         return Ok((caller, !alone));
     }
+    cell.observer().observe(&Measured::Credential { recalled: false });
     let found = cell.data().find_shown_key(TenantScope(shown.tenant), shown.key).await?;
     let (row, control) = found.ok_or(Fault::Unauthenticated)?;
     let expired = row.expires_at.is_some_and(|at| at <= now);

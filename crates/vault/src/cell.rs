@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use leadvault_domain::{Clock, Country, Entropy, Region, TenantId, TenantNo, TenantState};
+use leadvault_domain::{Clock, Country, Entropy, Observer, Region, TenantId, TenantNo, TenantState};
 use leadvault_keys::{KeyServices, RootKey, Slot, TenantKeys};
 use leadvault_ledger::{AppendChunks, DirSource, Journal, LogKeys, OPERATOR_LOG};
 use leadvault_store::{DataStore, KeyStore, LogFiles, NodeId, Outcome, Write};
@@ -62,6 +62,8 @@ pub struct CellParts {
     pub clock: Arc<dyn Clock>,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where measurements go.
+    pub observer: Arc<dyn Observer>,
     /// Called at each numbered step of erasure, epoch and commit; does nothing outside tests.
     pub fail_point: Arc<dyn Fn(&'static str) + Send + Sync>,
 }
@@ -108,8 +110,12 @@ const PROBE_MICROS: i64 = 1_000_000;
 impl Cell {
     /// Puts a cell together. [`crate::recover::start`] makes it ready.
     pub(crate) fn new(parts: CellParts, appender: Arc<Appender>) -> Self {
-        let journal =
-            Journal::start(appender, Arc::clone(&parts.log_keys), Arc::clone(&parts.clock));
+        let journal = Journal::start(
+            appender,
+            Arc::clone(&parts.log_keys),
+            Arc::clone(&parts.clock),
+            Arc::clone(&parts.observer),
+        );
         Self {
             parts,
             journal,
@@ -128,6 +134,11 @@ impl Cell {
     /// The randomness.
     pub fn entropy(&self) -> &dyn Entropy {
         self.parts.entropy.as_ref()
+    }
+
+    /// Where measurements go.
+    pub fn observer(&self) -> &dyn Observer {
+        self.parts.observer.as_ref()
     }
 
     /// The region.

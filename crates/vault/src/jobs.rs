@@ -4,8 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leadvault_domain::{OperationId, TenantNo};
+use leadvault_domain::{JobKind, Measured, OperationId, SPANS, TenantNo, Timestamp};
 use leadvault_store::{ClaimOperation, NodeId, OperationRow, Outcome, TenantScope, UpdateProgress};
+use tracing::{Instrument as _, Span};
 
 use crate::cell::Cell;
 use crate::error::Refusal;
@@ -94,15 +95,54 @@ pub(crate) async fn take_up(
     Ok(())
 }
 
+/// A job at work on this node, measured until it is dropped.
+pub(crate) struct AtWork<'a> {
+    cell: &'a Cell,
+    kind: JobKind,
+    began: Timestamp,
+}
+
+impl<'a> AtWork<'a> {
+    /// It begins now.
+    pub(crate) fn begin(cell: &'a Cell, kind: JobKind) -> Self {
+        cell.observer().observe(&Measured::JobBegan(kind));
+        Self { cell, kind, began: cell.clock().now() }
+    }
+
+    /// What is traced of it.
+    pub(crate) fn span(kind: JobKind, operation: OperationId) -> Span {
+        tracing::info_span!(
+            target: SPANS, parent: None, "job",
+            leadvault.job.kind = kind.as_str(), leadvault.operation.id = %operation
+        )
+    }
+
+    /// It did not get through and is tried again.
+    pub(crate) fn again(&self) {
+        self.cell.observer().observe(&Measured::JobAgain(self.kind));
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let (kind, took) = (self.kind, self.cell.clock().now().since(self.began));
+        self.cell.observer().observe(&Measured::JobEnded { kind, took });
+    }
+}
+
 /// Runs an idempotent job behind its call until it gets through. It ends without when its operation is over:
 /// the tenant was shredded meanwhile.
-pub(crate) fn drive<F, Fut>(cell: &Arc<Cell>, no: TenantNo, operation: OperationId, attempt: F)
-where
+pub(crate) fn drive<F, Fut>(
+    cell: &Arc<Cell>,
+    kind: JobKind,
+    (no, operation): (TenantNo, OperationId),
+    attempt: F,
+) where
     F: Fn(Arc<Cell>, Arc<Room>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<(), Refusal>> + Send,
 {
     let cell = Arc::clone(cell);
-    tokio::spawn(async move {
+    let job = async move {
         let lease = match Lease::take(&cell, no, operation).await {
             Ok(Some(lease)) => lease,
             // Another node's, or nobody's: whoever looks for what is due finds it.
@@ -112,14 +152,17 @@ where
                 return;
             }
         };
+        let work = AtWork::begin(&cell, kind);
         let mut pause = PAUSE_FIRST;
         while let Err(refusal) = attempt_once(&cell, no, operation, &attempt).await {
+            work.again();
             tracing::warn!(%operation, fault = %refusal.fault, "a job is tried again");
             tokio::time::sleep(pause).await;
             pause = PAUSE_LAST.min(pause * 2);
         }
-        drop(lease);
-    });
+        drop((work, lease));
+    };
+    tokio::spawn(job.instrument(AtWork::span(kind, operation)));
 }
 
 async fn attempt_once<F, Fut>(

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Extension, Router};
-use leadvault_domain::EntropyFailed;
+use leadvault_domain::{EntropyFailed, Unobserved};
 use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -53,7 +53,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 fn app() -> Router {
-    let edge = Edge { clock: Arc::new(Still), entropy: Arc::new(Sevens), https: true };
+    let edge = Edge { clock: Arc::new(Still), entropy: Arc::new(Sevens), observer: Arc::new(Unobserved), https: true };
     Router::new()
         .route("/v1/leads/{id}", get(async || "lead"))
         .route("/denied", get(async || Problem::from(Fault::PurposeRequired)))

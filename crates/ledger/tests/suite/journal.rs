@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use leadvault_crypto::LeadRef;
 use leadvault_domain::{
+    Unobserved,
     Clock, DatasetNo, DecisionCode, LeafAddress, LeafRange, Operation, TenantNo, Timestamp,
 };
 use leadvault_ledger::{
@@ -37,7 +38,12 @@ pub(crate) fn scene(store: Memory) -> Scene {
     let (store, keys) = (Arc::new(store), Arc::new(keys()));
     keys.add_log(LOG, tenant());
     keys.add_log(OTHER, leadvault_domain::TenantId::from_bytes([9; 16]));
-    let journal = Journal::start(Arc::clone(&store), Arc::clone(&keys), Arc::new(Stopped));
+    let journal = Journal::start(
+        Arc::clone(&store),
+        Arc::clone(&keys),
+        Arc::new(Stopped),
+        Arc::new(Unobserved),
+    );
     Scene { journal, store, keys }
 }
 

@@ -19,6 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
 
 use crate::engine::connection::{Connection, Held, Reader};
+use crate::engine::pool_gauge::PoolGauge;
 use crate::engine::query::query;
 use crate::engine::reach::Reach;
 use crate::error::{Result, StoreError};
@@ -175,6 +176,11 @@ impl PostgresEngine {
         let mut connection = self.readers.acquire().await?;
         let one: i64 = query(ANSWERS).scalar(&mut Connection::Postgres(&mut connection)).await?;
         Ok(one == 1)
+    }
+
+    /// What both pools hold now.
+    pub(crate) fn pools(&self) -> Vec<PoolGauge> {
+        vec![PoolGauge::of("readers", &self.readers), PoolGauge::of("writers", &self.writers)]
     }
 
     /// Closes every connection.

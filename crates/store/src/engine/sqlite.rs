@@ -25,6 +25,7 @@ use crate::ballast::Ballast;
 use crate::cells::Cells;
 use crate::disk::blocking;
 use crate::engine::connection::{Connection, Held, Reader};
+use crate::engine::pool_gauge::PoolGauge;
 use crate::engine::query::query;
 use crate::error::{Result, StoreError};
 use crate::statement::{NONE, Sql, statements};
@@ -255,6 +256,13 @@ impl SqliteEngine {
         let _held = self.writer().await?;
         query(CHECKPOINT_BESIDE).execute(connection).await?;
         Ok(())
+    }
+
+    /// What the readers hold now, and whether the one writer is in use.
+    pub(crate) fn pools(&self) -> Vec<PoolGauge> {
+        let used = u64::from(self.writer.try_lock().is_err());
+        let writer = PoolGauge { name: "writers", used, idle: 1 - used, max: 1 };
+        vec![PoolGauge::of("readers", &self.readers), writer]
     }
 
     /// Whether the ballast is in place; without it a full disk also stops erasures.

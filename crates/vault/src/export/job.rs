@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use leadvault_crypto::age::Recipient;
-use leadvault_domain::{ExportId, Instruction, OperationId};
+use leadvault_domain::{ExportId, Instruction, JobKind, OperationId};
 use leadvault_ledger::proof::{TlogProof, inclusion};
 use leadvault_ledger::{EntryDraft, EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::Ask;
@@ -21,7 +21,7 @@ use leadvault_store::{
     NodeId, ObjectName, OperationRow, OperationState, Outcome as StoreOutcome, TenantScope,
     UpdateExport, UpdateProgress, Write,
 };
-
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::artifact::Written;
@@ -39,7 +39,7 @@ use crate::cell::Cell;
 use crate::error::{Fault, Refusal};
 use crate::gate::Permit;
 use crate::instructions;
-use crate::jobs::Lease;
+use crate::jobs::{AtWork, Lease};
 use crate::log;
 use crate::publisher;
 use crate::room::Room;
@@ -57,7 +57,7 @@ const PUBLISHED_TRIES: u32 = 12;
 /// Starts the job of an operation.
 pub(crate) fn spawn(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) {
     let (cell, room) = (Arc::clone(cell), Arc::clone(room));
-    tokio::spawn(async move {
+    let job = async move {
         let lease = match Lease::take(&cell, room.no, operation).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return,
@@ -66,12 +66,14 @@ pub(crate) fn spawn(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) 
                 return;
             }
         };
-        if let Err(refusal) = run(&cell, &room, operation).await {
+        let work = AtWork::begin(&cell, JobKind::Export);
+        if let Err(refusal) = run(&cell, &work, &room, operation).await {
             tracing::error!(operation = %operation, fault = %refusal.fault, "an export failed");
             fail(&cell, &room, operation, &refusal.fault).await;
         }
-        drop(lease);
-    });
+        drop((work, lease));
+    };
+    tokio::spawn(job.instrument(AtWork::span(JobKind::Export, operation)));
 }
 
 /// Takes up exports that a restart left open.
@@ -126,7 +128,12 @@ async fn fail(cell: &Cell, room: &Room, operation: OperationId, fault: &Fault) {
     }
 }
 
-async fn run(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) -> Result<(), Refusal> {
+async fn run(
+    cell: &Arc<Cell>,
+    work: &AtWork<'_>,
+    room: &Arc<Room>,
+    operation: OperationId,
+) -> Result<(), Refusal> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS_MAX {
         let Err(refusal) = attempt(cell, room, operation).await else { return Ok(()) };
@@ -144,6 +151,7 @@ async fn run(cell: &Arc<Cell>, room: &Arc<Room>, operation: OperationId) -> Resu
         if refusal.fault == Fault::Stale {
             cell.reload(room).await?;
         }
+        work.again();
         tokio::time::sleep(pause).await;
         pause = PAUSE_MAX.min(pause * 2);
     }

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 
+use leadvault_domain::{Lane, SPANS};
 use leadvault_ledger::{CommittedReceipt, EntryDraft, Generations, Op};
 use leadvault_store::{Conflict, Outcome as Written, Write};
+use tracing::{Instrument as _, Span};
 
 use crate::cell::Cell;
 use crate::changes;
@@ -25,7 +27,8 @@ impl Cell {
         entry: EntryDraft,
         asserted: Option<Generations>,
     ) -> Result<CommittedReceipt, Refusal> {
-        Ok(self.journal().commit(room.no, entry.finish()?, asserted).await?)
+        let committed = self.journal().commit(room.no, entry.finish()?, asserted);
+        Ok(committed.instrument(commit_span(Lane::Journal)).await?)
     }
 
     /// Commits a write with its entry.
@@ -50,7 +53,8 @@ impl Cell {
             write: Some(write),
         };
         self.fail_point("write.committing");
-        let (receipt, outcome, _) = self.journal().commit_write(op).await?;
+        let committed = self.journal().commit_write(op).instrument(commit_span(Lane::Write));
+        let (receipt, outcome, _) = committed.await?;
         self.fail_point("write.committed");
         match told.outcome(outcome.unwrap_or(Written::Done)) {
             Written::Conflict(Conflict::Replayed(_)) => Err(Fault::InProgress.into()),
@@ -83,4 +87,9 @@ impl Cell {
         }
         Err(Fault::Overloaded.into())
     }
+}
+
+/// From the queue of a lane to the receipt.
+fn commit_span(lane: Lane) -> Span {
+    tracing::info_span!(target: SPANS, "journal.commit", leadvault.lane = lane.as_str())
 }

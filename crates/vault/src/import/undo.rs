@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{ImportId, LeafRange, Operation, OperationId, Role};
+use leadvault_domain::{ImportId, JobKind, LeafRange, Operation, OperationId, Role};
 use leadvault_keys::Change;
 use leadvault_ledger::{EntryOutcome, LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
@@ -135,7 +135,7 @@ pub(crate) fn take_up(cell: &Arc<Cell>, room: &Room, row: &OperationRow) {
 }
 
 fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId, id: ImportId) {
-    jobs::drive(cell, room.no, operation, move |cell, room| async move {
+    jobs::drive(cell, JobKind::ImportUndo, (room.no, operation), move |cell, room| async move {
         finish(&cell, &room, id, operation).await
     });
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{DatasetId, LeafRange, Operation, OperationId};
+use leadvault_domain::{DatasetId, JobKind, LeafRange, Operation, OperationId};
 use leadvault_keys::Change;
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
@@ -127,7 +127,7 @@ pub(super) async fn resume(
 }
 
 fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId, id: DatasetId) {
-    jobs::drive(cell, room.no, operation, move |cell, room| async move {
+    jobs::drive(cell, JobKind::DatasetShred, (room.no, operation), move |cell, room| async move {
         finish(&cell, &room, operation, id).await
     });
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use leadvault_domain::{KeyState, OperationId, TenantState};
+use leadvault_domain::{JobKind, KeyState, OperationId, TenantState};
 use leadvault_keys::destroy_tenant;
 use leadvault_ledger::{LogOperation, ResourceType};
 use leadvault_policy::{Ask, Call as Kind, operations_of};
@@ -108,7 +108,7 @@ pub(super) async fn resume(
 }
 
 fn drive(cell: &Arc<Cell>, room: &Room, operation: OperationId) {
-    jobs::drive(cell, room.no, operation, move |cell, room| async move {
+    jobs::drive(cell, JobKind::TenantShred, (room.no, operation), move |cell, room| async move {
         finish(&cell, &room, operation).await
     });
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use leadvault_crypto::age::Identity;
 use leadvault_crypto::{SecretKey, SigningKey, SystemEntropy};
-use leadvault_domain::{Clock, DatasetId, Entropy, RequestId, Timestamp};
+use leadvault_domain::{Clock, DatasetId, Entropy, RequestId, Timestamp, Unobserved};
 use leadvault_keys::{KeyServices, RootKey, Slot};
 use leadvault_kms::{FileRoot, FileSlots};
 use leadvault_ledger::LogKeys;
@@ -128,6 +128,7 @@ async fn cell_in(
         file_bounds: FileBounds::default(),
         clock,
         entropy,
+        observer: Arc::new(Unobserved),
         fail_point: Arc::new(move |step| {
             let mut gate = gate.lock().unwrap();
             if let Some(held) = gate.take_if(|held| held.step == step) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::Stream;
 use leadvault_crypto::Kind;
-use leadvault_domain::{ImportId, Operation};
+use leadvault_domain::{ImportId, JobKind, Operation};
 use leadvault_ledger::ResourceType;
 use leadvault_store::{ImportRow, ImportState, TenantScope};
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ use crate::call::{Answer, Call, Outcome};
 use crate::cell::Cell;
 use crate::datasets;
 use crate::error::{Fault, Refusal};
+use crate::jobs::AtWork;
 use crate::room::Room;
 use crate::system;
 
@@ -79,6 +80,7 @@ where
     if !matches!(row.state, ImportState::Open | ImportState::Running) {
         return Err(Fault::StateConflict.into());
     }
+    let _work = AtWork::begin(cell, JobKind::Import);
     let running = gauge::begin(room.gauges(), &row, cell.clock().now(), part.total);
     let (out, fed) = mpsc::channel(AHEAD);
     let (feed, storing) = sides(cell, call, &room, row, part.from, out).await?;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use leadvault_domain::{LabelFlag, Labels, LeafRange};
+use leadvault_domain::{LabelFlag, Labels, LeafRange, Measured, RowOutcome};
 use leadvault_ledger::{EntryOutcome, ResourceType};
 use leadvault_store::{
     Conflict, ImportFailure, ImportRows, InsertImportFailures, LeadSlice, LostAs, NewLead,
@@ -160,8 +160,23 @@ impl Storing<'_> {
             Written::Conflict(Conflict::StateMoved) => Err(Fault::InProgress.into()),
             Written::Conflict(_) => Ok(false),
             _ => {
+                self.tell(rows);
                 self.advance(slice, cursor, open_range);
                 Ok(true)
+            }
+        }
+    }
+
+    /// Counts the rows that are stored.
+    fn tell(&self, rows: ImportRows) {
+        for (outcome, rows) in [
+            (RowOutcome::Stored, rows.stored),
+            (RowOutcome::Updated, rows.updated),
+            (RowOutcome::Skipped, rows.skipped),
+            (RowOutcome::Rejected, rows.rejected),
+        ] {
+            if rows > 0 {
+                self.cell.observer().observe(&Measured::Rows { outcome, rows });
             }
         }
     }
