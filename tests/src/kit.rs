@@ -3,6 +3,7 @@
 mod answer;
 mod bucket;
 mod caller;
+mod collector;
 mod files;
 mod fixture;
 mod program;
@@ -13,6 +14,7 @@ mod vault;
 pub use answer::Answer;
 pub use bucket::bucket_program;
 pub use caller::Caller;
+pub use collector::{Collector, Manner, Posted};
 pub use files::{copy_database, copy_dir, files};
 pub use fixture::fixture;
 pub use program::{binary, run, until};

@@ -12,9 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
-use leadvault_domain::{
-    Clock, Entropy, Measured, Observer, RequestId, SPANS, TenantId, Timestamp,
-};
+use leadvault_domain::{Clock, Entropy, Measured, Observer, RequestId, SPANS, TenantId, Timestamp};
 use leadvault_vault::Fault;
 use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
@@ -90,8 +88,7 @@ pub(crate) async fn request_line(
     let status = response.status().as_u16();
     let tenant = whose.0.get().copied();
     let Edge { clock, observer, .. } = edge;
-    let line =
-        Line { method, matched, status, id, tenant, problem, began, span, clock, observer };
+    let line = Line { method, matched, status, id, tenant, problem, began, span, clock, observer };
     response.map(|body| ends_with(body, line))
 }
 

@@ -293,6 +293,7 @@ impl Config {
         if let Ok(data) = std::env::var("LEADVAULT_DATA") {
             config.data = data.into();
         }
+        config.telemetry.listen_as_the_environment_says();
         let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let dir = dir.canonicalize().context("the directory of the configuration")?;
         config.data = dir.join(&config.data);

@@ -142,10 +142,7 @@ pub(crate) fn tls_config(
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) async fn parts(
-    config: &Config,
-    observer: Arc<dyn Observer>,
-) -> Result<CellParts, Stop> {
+pub(crate) async fn parts(config: &Config, observer: Arc<dyn Observer>) -> Result<CellParts, Stop> {
     if config.durability.choices.is_empty() {
         return Err(Stop::Refused {
             code: "durability_not_chosen",

@@ -188,8 +188,5 @@ fn resource(config: &Config) -> anyhow::Result<Resource> {
         KeyValue::new("service.instance.id", hex::encode(instance)),
         KeyValue::new("leadvault.region", config.region.to_string()),
     ];
-    Ok(Resource::builder_empty()
-        .with_service_name(SCOPE)
-        .with_attributes(attributes)
-        .build())
+    Ok(Resource::builder_empty().with_service_name(SCOPE).with_attributes(attributes).build())
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use leadvault_keys::FailPoint;
 use sqlx::migrate::Migrator;
 
+use crate::engine::PoolGauge;
 use crate::engine::{
     Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
-use crate::engine::PoolGauge;
 use crate::error::Result;
 use crate::fail_point::Steps;
 use crate::keeper::{Keeper, Step, merge_next};

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use sqlx::migrate::Migrator;
 
+use crate::engine::PoolGauge;
 use crate::engine::{
     Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
-use crate::engine::PoolGauge;
 use crate::error::Result;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite/keys");

@@ -1,9 +1,8 @@
 //! API keys of a tenant: made and revoked by its controller, shown once, stored as a hash.
 
 use leadvault_domain::{
-    Measured,
-    ApiKeyId, Caller, Country, DatasetId, Employer, InstructionId, PrincipalId, Purpose, Role,
-    Sensitive, Timestamp,
+    ApiKeyId, Caller, Country, DatasetId, Employer, InstructionId, Measured, PrincipalId, Purpose,
+    Role, Sensitive, Timestamp,
 };
 use leadvault_ledger::{EntryDraft, LogOperation, ResourceType};
 use leadvault_store::{

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use leadvault_domain::{Clock, Country, Entropy, Observer, Region, TenantId, TenantNo, TenantState};
+use leadvault_domain::{
+    Clock, Country, Entropy, Observer, Region, TenantId, TenantNo, TenantState,
+};
 use leadvault_keys::{KeyServices, RootKey, Slot, TenantKeys};
 use leadvault_ledger::{AppendChunks, DirSource, Journal, LogKeys, OPERATOR_LOG};
 use leadvault_store::{DataStore, KeyStore, LogFiles, NodeId, Outcome, Write};

@@ -90,6 +90,22 @@ impl Vault {
         std::fs::write(self.config(), text.replace(from, to)).expect("configuration");
     }
 
+    /// Adds to the configuration of a vault that is not started.
+    pub fn configure_more(&self, section: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("configuration");
+        std::fs::write(self.config(), format!("{text}\n{section}\n")).expect("configuration");
+    }
+
+    /// Where its metrics are fetched, once it offers some.
+    pub fn metrics_url(&self) -> String {
+        until("metrics are offered", || {
+            let said = self.stderr();
+            let line = said.lines().rfind(|line| line.contains("metrics are offered"))?.to_owned();
+            let line: Value = serde_json::from_str(&line).ok()?;
+            Some(format!("http://{}/metrics", line["fields"]["address"].as_str()?))
+        })
+    }
+
     /// Makes a vault and starts it.
     pub fn start() -> Self {
         let mut vault = Self::init();

@@ -1,5 +1,5 @@
-//! No plaintext at rest, in logs or in errors: no text of the input of eight bytes or more is anywhere in the
-//! data directory, in what the server prints at its most talkative, or in an answer that is an error; after
+//! No plaintext at rest, in logs, in telemetry or in errors: no text of the input of eight bytes or more is anywhere in the
+//! data directory, in what the server prints at its most talkative and sends to a collector, or in an answer that is an error; after
 //! imports, reads, searches, failures, exports, crashes and a shred.
 
 mod forms;
@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 
 use leadvault_test_postgres::{OWNER, psql};
 use leadvault_tests::corpus;
-use leadvault_tests::kit::{Answer, Caller, Stores, Tenant, Vault, attestation, on_postgres};
+use leadvault_tests::kit::{
+    Answer, Caller, Collector, Manner, Stores, Tenant, Vault, attestation, on_postgres, until,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -87,18 +89,25 @@ struct Watched {
     texts: Vec<String>,
     needles: Needles,
     errors: Vec<String>,
+    collector: Collector,
 }
 
 impl Watched {
     fn start(texts: Vec<String>) -> Self {
         let talkative = [("LEADVAULT_LOG", "trace"), ("RUST_LOG", "trace")];
         let mut vault = Vault::init().with_env(&talkative);
+        let collector = Collector::start(Manner::Takes);
+        let endpoint = collector.endpoint();
+        vault.configure_more(&format!(
+            "[telemetry.otlp]\nendpoint = \"{endpoint}\"\ntraces = 1.0\ninterval_seconds = 1\n\
+             [telemetry.prometheus]\nlisten = \"127.0.0.1:0\""
+        ));
         vault.up();
         let tenant = vault.tenant();
         let texts: Vec<_> =
             texts.into_iter().chain(EXTRA.iter().map(|t| (*t).to_owned())).collect();
         let needles = Needles::new(&texts);
-        Self { vault, tenant, texts, needles, errors: Vec::new() }
+        Self { vault, tenant, texts, needles, errors: Vec::new(), collector }
     }
 
     /// Keeps what an error said.
@@ -116,12 +125,19 @@ impl Watched {
         for error in &self.errors {
             all.add("an error", error);
         }
+        all.read_collector(&self.collector);
         all
     }
 
     /// Looks everywhere, with the server at work and after its death.
     #[track_caller]
     fn look(&mut self, after: &str) {
+        let metrics = reqwest::blocking::get(self.vault.metrics_url()).expect("metrics");
+        self.errors.push(metrics.text().expect("text"));
+        let tells = |signal: &str| !self.collector.bodies(signal).is_empty();
+        until("telemetry of each kind", || {
+            ["traces", "metrics", "logs"].into_iter().all(tells).then_some(())
+        });
         assert_eq!(self.haystack().find(&self.needles), Vec::<String>::new(), "after {after}");
         self.vault.kill();
         assert_eq!(
@@ -386,6 +402,29 @@ fn found_in(vault: &Vault, needles: &Needles) -> Vec<String> {
     let mut all = Haystack::default();
     all.read_vault(vault);
     all.find(needles)
+}
+
+/// The control for telemetry: a text in a route, which stands in spans, metrics and lines, is found in what is sent.
+#[test]
+fn a_text_planted_in_telemetry_is_found() {
+    let collector = Collector::start(Manner::Takes);
+    let mut vault = Vault::init();
+    vault.configure_more(&format!(
+        "[telemetry.otlp]\nendpoint = \"{}\"\ntraces = 1.0\ninterval_seconds = 1",
+        collector.endpoint()
+    ));
+    vault.up();
+    let caller = Caller::nobody(&vault.url());
+    let found = |text: &str| {
+        let mut all = Haystack::default();
+        all.read_collector(&collector);
+        let hits = all.find(&Needles::new(&[text.to_owned()]));
+        let in_signal = |signal: &str| hits.iter().any(|hit| hit.contains(signal));
+        ["traces", "metrics", "logs"].into_iter().all(in_signal)
+    };
+    assert!(!found("/v1/datasets/{id}/leads"));
+    caller.get("/v1/imports/imp_01h455vb4pex5vsknk084sn02q").expect(401);
+    until("the route is found in each signal", || found("/v1/imports/{id}").then_some(()));
 }
 
 /// Secrets are in no line either: neither the key of a caller nor the operator's.

@@ -33,6 +33,35 @@ fn assert_refused(vault: &mut Vault, code: i32, names: &str) {
 }
 
 #[test]
+fn telemetry_that_goes_nowhere_safe_is_refused() {
+    for (section, names) in [
+        (
+            "[telemetry.otlp]\nendpoint = \"http://collector.example:4318\"",
+            "telemetry.otlp.endpoint",
+        ),
+        ("[telemetry.otlp]\nendpoint = \"c4n4ry-s3cret\"", "telemetry.otlp.endpoint"),
+        (
+            "[telemetry.otlp]\nendpoint = \"http://127.0.0.1:1\"\ntraces = 2.0",
+            "telemetry.otlp.traces",
+        ),
+        (
+            "[telemetry.otlp]\nendpoint = \"http://127.0.0.1:1\"\ninterval_seconds = 0",
+            "telemetry.otlp.interval_seconds",
+        ),
+        (
+            "[telemetry.otlp]\nendpoint = \"http://127.0.0.1:1\"\nca_file = \"none.pem\"",
+            "telemetry.otlp.ca_file",
+        ),
+        ("[telemetry.prometheus]\nlisten = \"c4n4ry-s3cret\"", "telemetry.prometheus.listen"),
+        ("[telemetry.prometheus]\naddress = \"127.0.0.1:0\"", "unknown field `address`"),
+    ] {
+        let mut vault = Vault::init();
+        vault.configure_more(section);
+        assert_refused(&mut vault, 2, names);
+    }
+}
+
+#[test]
 fn init_asks_for_durability_and_never_touches_what_is_there() {
     let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("vault");

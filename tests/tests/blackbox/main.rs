@@ -55,4 +55,5 @@ mod share;
 mod shred;
 mod states;
 mod surfaces;
+mod telemetry;
 mod tls;

@@ -76,6 +76,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum-server", &["leadvault"]),
     ("clap", &["leadvault"]),
     ("object_store", &["leadvault-store"]),
+    // What is measured is said in words of the house; one room passes it on.
+    ("opentelemetry", &["leadvault"]),
+    ("opentelemetry_sdk", &["leadvault"]),
+    ("opentelemetry-otlp", &["leadvault"]),
+    ("opentelemetry-prometheus", &["leadvault"]),
+    ("tracing-opentelemetry", &["leadvault"]),
     // The store for the TLS of object_store alone: `names` holds that its code never says so.
     ("reqwest", &["leadvault", "leadvault-store", "leadvault-tests"]),
 ];

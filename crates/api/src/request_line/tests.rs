@@ -53,7 +53,12 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 fn app() -> Router {
-    let edge = Edge { clock: Arc::new(Still), entropy: Arc::new(Sevens), observer: Arc::new(Unobserved), https: true };
+    let edge = Edge {
+        clock: Arc::new(Still),
+        entropy: Arc::new(Sevens),
+        observer: Arc::new(Unobserved),
+        https: true,
+    };
     Router::new()
         .route("/v1/leads/{id}", get(async || "lead"))
         .route("/denied", get(async || Problem::from(Fault::PurposeRequired)))

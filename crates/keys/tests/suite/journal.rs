@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use leadvault_crypto::{LeadRef, SecretKey, SigningKey};
 use leadvault_domain::{
-    Unobserved,
     Clock, DecisionCode, InstructionId, LeafRange, Operation, Purpose, ReasonCode, ServiceId,
-    TenantNo, Timestamp,
+    TenantNo, Timestamp, Unobserved,
 };
 use leadvault_ledger::{
     Actor, AppendChunks, AppendError, Appended, Batch, CommittedChunk, CommittedReceipt,
@@ -54,7 +53,8 @@ impl Receipts {
         keys.add_log(NO, TENANT);
         keys.add_log(TenantNo(9), leadvault_domain::TenantId::from_bytes([9; 16]));
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
-        let journal = Journal::start(Arc::clone(&store), Arc::new(keys), clock, Arc::new(Unobserved));
+        let journal =
+            Journal::start(Arc::clone(&store), Arc::new(keys), clock, Arc::new(Unobserved));
         Self { world: Arc::clone(world), store, journal }
     }
 

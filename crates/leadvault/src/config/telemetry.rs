@@ -1,4 +1,4 @@
-//! Where telemetry goes. Only this file says so: no variable of the environment does (docs/TELEMETRY.md).
+//! Where telemetry goes. Only the file says so: no variable of the environment does (docs/TELEMETRY.md).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,7 @@ pub(crate) struct OtlpConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PrometheusConfig {
     /// Address to listen on; port 0 takes a free one. Whoever reaches it reads the metrics, without a key.
+    /// `LEADVAULT_PROMETHEUS_LISTEN`, for each of several nodes on one configuration.
     pub(crate) listen: String,
 }
 
@@ -71,6 +72,15 @@ impl TelemetryConfig {
     /// Whether nothing goes anywhere.
     pub(crate) const fn is_off(&self) -> bool {
         self.otlp.is_none() && self.prometheus.is_none()
+    }
+
+    /// Nodes on one configuration each listen on an address of their own, where they listen at all.
+    pub(super) fn listen_as_the_environment_says(&mut self) {
+        if let (Some(prometheus), Ok(listen)) =
+            (&mut self.prometheus, std::env::var("LEADVAULT_PROMETHEUS_LISTEN"))
+        {
+            prometheus.listen = listen;
+        }
     }
 
     /// Makes paths absolute.

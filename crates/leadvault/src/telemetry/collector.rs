@@ -91,7 +91,7 @@ impl Collector {
         let counter = meter
             .u64_counter("leadvault.telemetry.deliveries")
             .with_unit("{delivery}")
-            .with_description("Batches posted to the collector, by whether it took them.");
+            .with_description("Times a batch was posted to the collector, by whether it took it.");
         // The first one stays; there is one meter.
         let _ = self.post.told.deliveries.set(counter.build());
     }
@@ -164,8 +164,7 @@ impl Told {
         }
         let now = u64::try_from(SystemClock.now().micros()).unwrap_or(0);
         let before = self.failed_at.load(Ordering::Acquire);
-        let is_due = before == 0
-            || Duration::from_micros(now.saturating_sub(before)) >= SAID_AGAIN;
+        let is_due = before == 0 || Duration::from_micros(now.saturating_sub(before)) >= SAID_AGAIN;
         if is_due {
             self.failed_at.store(now, Ordering::Release);
             tracing::warn!(target: ABOUT_TELEMETRY, "the collector does not take telemetry");

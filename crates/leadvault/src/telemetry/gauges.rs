@@ -24,7 +24,7 @@ const GAUGES: &[(&str, &str, &str, Look)] = &[
     ),
     (
         "leadvault.journal.writable",
-        "1",
+        "",
         "1 where the last commit worked, 0 where it did not.",
         |cell| vec![(u64::from(cell.journal_is_writable), Vec::new())],
     ),
@@ -34,15 +34,10 @@ const GAUGES: &[(&str, &str, &str, Look)] = &[
         "Logs with entries that are durable and not published yet.",
         |cell| vec![(cell.unpublished_logs, Vec::new())],
     ),
-    (
-        "leadvault.keys.rings",
-        "{tenant}",
-        "Tenants, by whether their keys are in memory.",
-        |cell| {
-            let state = |state| vec![KeyValue::new("leadvault.state", state)];
-            vec![(cell.open_keyrings, state("open")), (cell.closed_keyrings, state("closed"))]
-        },
-    ),
+    ("leadvault.keys.rings", "{tenant}", "Tenants, by whether their keys are in memory.", |cell| {
+        let state = |state| vec![KeyValue::new("leadvault.state", state)];
+        vec![(cell.open_keyrings, state("open")), (cell.closed_keyrings, state("closed"))]
+    }),
     (
         "db.client.connection.count",
         "{connection}",
@@ -50,24 +45,22 @@ const GAUGES: &[(&str, &str, &str, Look)] = &[
         |cell| {
             let of = |(store, pool): &(&str, leadvault_vault::PoolGauge)| {
                 let state = |state: &'static str| {
-                    vec![pool_name(store, pool.name), KeyValue::new("db.client.connection.state", state)]
+                    vec![
+                        pool_name(store, pool.name),
+                        KeyValue::new("db.client.connection.state", state),
+                    ]
                 };
                 [(pool.used, state("used")), (pool.idle, state("idle"))]
             };
             cell.pools.iter().flat_map(of).collect()
         },
     ),
-    (
-        "db.client.connection.max",
-        "{connection}",
-        "Connections a pool may have.",
-        |cell| {
-            let of = |(store, pool): &(&str, leadvault_vault::PoolGauge)| {
-                (pool.max, vec![pool_name(store, pool.name)])
-            };
-            cell.pools.iter().map(of).collect()
-        },
-    ),
+    ("db.client.connection.max", "{connection}", "Connections a pool may have.", |cell| {
+        let of = |(store, pool): &(&str, leadvault_vault::PoolGauge)| {
+            (pool.max, vec![pool_name(store, pool.name)])
+        };
+        cell.pools.iter().map(of).collect()
+    }),
 ];
 
 fn pool_name(store: &str, pool: &str) -> KeyValue {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadvault_domain::{Measured, Observer};
+use leadvault_domain::{JobKind, Measured, Observer, RowOutcome};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
@@ -50,7 +50,7 @@ impl Instruments {
         let level = |name, unit, says| {
             meter.i64_up_down_counter(name).with_unit(unit).with_description(says).build()
         };
-        Self {
+        let made = Self {
             requests: seconds(
                 "http.server.request.duration",
                 "From the start of a request to the last byte of its answer.",
@@ -94,7 +94,22 @@ impl Instruments {
                 "{row}",
                 "Rows of lists, by what became of them.",
             ),
+        };
+        made.begin_at_zero();
+        made
+    }
+
+    /// What is counted over a closed set is there from the start, so that a first failure is a step and no new line.
+    fn begin_at_zero(&self) {
+        for kind in JobKind::ALL {
+            let kind = [KeyValue::new(KIND, kind.as_str())];
+            self.running_jobs.add(0, &kind);
+            self.job_retries.add(0, &kind);
         }
+        for outcome in RowOutcome::ALL {
+            self.rows.add(0, &[KeyValue::new(OUTCOME, outcome.as_str())]);
+        }
+        self.active_requests.add(0, &[]);
     }
 
     fn request(

@@ -15,7 +15,10 @@ impl Scraped {
     /// Where the registry does not take the exporter; it is new, so it does.
     pub(super) fn new() -> anyhow::Result<(Self, PrometheusExporter)> {
         let registry = Registry::new();
-        let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            // There is one scope: two labels on every line would say it again.
+            .scope_info_enabled(false);
         Ok((Self(registry), exporter.build().context("the exporter for Prometheus")?))
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use leadvault_crypto::LeadRef;
 use leadvault_domain::{
-    Unobserved,
     Clock, DatasetNo, DecisionCode, LeafAddress, LeafRange, Operation, TenantNo, Timestamp,
+    Unobserved,
 };
 use leadvault_ledger::{
     CommittedReceipt, Entry, Generations, Journal, JournalError, LedgerReceipt, LogKeys,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aho_corasick::AhoCorasick;
 use leadvault_test_postgres::Store;
-use leadvault_tests::kit::{Stores, Vault};
+use leadvault_tests::kit::{Collector, Stores, Vault};
 
 use super::forms::{FORMS, TEXT_BYTES_MIN, form};
 
@@ -64,6 +64,14 @@ impl Haystack {
             for store in [Store::Data, Store::Keys] {
                 self.read(&pair.files(store));
             }
+        }
+    }
+
+    /// Everything that a collector received, as it came: protobuf keeps texts as they are.
+    pub(super) fn read_collector(&mut self, collector: &Collector) {
+        for post in collector.posted() {
+            self.0.push((format!("posted {}", post.path), post.body));
+            self.add("the head of a post", &post.head);
         }
     }
 
