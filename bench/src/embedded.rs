@@ -20,12 +20,12 @@ use crate::tenant::Tenant;
 /// Leads of the dataset that small imports and searches are measured on.
 pub(crate) const SMALL_LEADS: u64 = 10_000;
 /// Leads of the dataset that small erasures are measured on.
-const TINY_LEADS: u64 = 1_000;
+pub(crate) const TINY_LEADS: u64 = 1_000;
 /// People of each dataset.
 pub(crate) const SMALL_SEED: u64 = 0x0010_0000;
 pub(crate) const LARGE_SEED: u64 = 0x0020_0000;
 pub(crate) const NEIGHBOUR_SEED: u64 = 0x0030_0000;
-const TINY_SEED: u64 = 0x0040_0000;
+pub(crate) const TINY_SEED: u64 = 0x0040_0000;
 /// Leads that reads are scattered over.
 const READ_IDS: usize = 2_000;
 const MIB: f64 = 1_048_576.0;
@@ -124,7 +124,7 @@ async fn measure(dir: &Path, options: &Options, report: &mut Report) -> anyhow::
     erase::erase(&world, &server, options, report).await?;
     drop(server);
     let server = world.vault.start(Program::Product)?;
-    export::run(&world, &server, report).await?;
+    let _rate = export::run(&world, &server, report).await?;
     shred(&world, &server, options, report).await
 }
 

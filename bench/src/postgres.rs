@@ -11,12 +11,14 @@ use leadvault_test_postgres::{APP, Databases, OWNER, psql};
 use serde_json::json;
 
 use crate::arguments::Options;
-use crate::embedded::{LARGE_SEED, SMALL_LEADS, SMALL_SEED, commit, heading};
+use crate::embedded::{
+    self, LARGE_SEED, SMALL_LEADS, SMALL_SEED, TINY_LEADS, TINY_SEED, commit, heading,
+};
 use crate::http::Caller;
 use crate::leads;
 use crate::load::{self, Calls};
 use crate::machine;
-use crate::measure::import;
+use crate::measure::{erase, export, import, neighbour};
 use crate::plain::SCHEMA;
 use crate::process::{Program, Server, Vault, product};
 use crate::report::{Goal, Report};
@@ -33,6 +35,7 @@ const READ_IDS: usize = 2_000;
 const WARM_UP: Duration = Duration::from_millis(500);
 const COPY: &str = "\\copy lead (id, first, last, email, phone, company, website, title, city, country, source, \
                     owner, notes) FROM pstdin WITH (FORMAT csv)";
+const COPY_OUT: &str = "\\copy lead TO pstdout WITH (FORMAT csv)";
 const BYTES: &str = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' \
                      AND relnamespace = 'public'::regnamespace";
 
@@ -133,7 +136,49 @@ async fn measure(dir: &Path, options: &Options, report: &mut Report) -> anyhow::
     storage(&world, &plain, options, report);
     singles(dir, &world, &tenant, &plain, options, report).await?;
     let server = world.vault.start(Program::Product)?;
-    search(&server, &tenant, &large, options, report).await
+    search(&server, &tenant, &large, options, report).await?;
+    drop(server);
+    // Its databases go when this ends.
+    let World { databases: _databases, vault } = world;
+    others(vault, tenant, large, &plain, options, report).await
+}
+
+/// What a neighbour feels of an import, erasures, and an export against a plaintext one.
+async fn others(
+    vault: Vault,
+    tenant: Tenant,
+    large: String,
+    plain: &Databases,
+    options: &Options,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let server = vault.start(Program::Product)?;
+    let tiny = tenant.dataset(&server, "tiny").await?;
+    import::run(&server, &tenant, &tiny, TINY_SEED, TINY_LEADS).await?;
+    let (small, written, read_ids) = (String::new(), String::new(), Vec::new());
+    let world = embedded::World { vault, tenant, tiny, small, large, written, read_ids };
+    erase::erase(&world, &server, options, report).await?;
+    drop(server);
+    let server = world.vault.start(Program::Product)?;
+    let rate = export::run(&world, &server, report).await?;
+    drop(server);
+    let copied = copy_out(&plain.data_url(OWNER), options.leads)?;
+    report.add("psql COPY out, one stream", "rows/s", vec![copied]);
+    let compared = vec![rate / copied];
+    report.add("export ÷ COPY out", "×", compared).goal(Goal::AtLeast(0.25));
+    let server = world.vault.start(Program::Product)?;
+    neighbour::run(&world, &server, options, report).await
+}
+
+/// Rows a second of `psql COPY` of the plaintext table to nowhere.
+fn copy_out(url: &str, leads: u64) -> anyhow::Result<f64> {
+    let watch = Stopwatch::start();
+    let mut command = Command::new("psql");
+    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", COPY_OUT]);
+    let copied = command.stdout(Stdio::null()).status().context("psql")?;
+    ensure!(copied.success(), "psql: COPY out failed");
+    #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
+    Ok(leads as f64 / watch.seconds())
 }
 
 /// Single reads and writes, ours and the plaintext service's in turn.

@@ -9,11 +9,9 @@ use crate::embedded::{NEIGHBOUR_SEED, World};
 use crate::load::{self, Calls};
 use crate::measure::import;
 use crate::process::Server;
-use crate::report::Report;
+use crate::report::{Goal, Report};
 use crate::tenant::Tenant;
 
-/// Rows of the import that goes on meanwhile: some seconds.
-const IMPORT_ROWS: u64 = 100_000;
 /// Leads of the neighbour.
 const NEIGHBOUR_LEADS: u64 = 1_000;
 /// One connection that reads and one that writes: what is measured is the wait, not the throughput.
@@ -45,7 +43,8 @@ pub(crate) async fn run(
     let stop = Arc::new(AtomicBool::new(false));
     let reading = load::start(&caller, Calls::Read(ids), CONNECTIONS, &stop).await?;
     let writing = load::start(&caller, write(NEIGHBOUR_SEED + 2), CONNECTIONS, &stop).await?;
-    let imported = import::run(server, &world.tenant, &other, NEIGHBOUR_SEED, IMPORT_ROWS).await?;
+    let imported =
+        import::run(server, &world.tenant, &other, NEIGHBOUR_SEED, options.leads).await?;
     stop.store(true, Ordering::Release);
     let (reads, writes) = (reading.finish().await?, writing.finish().await?);
 
@@ -65,6 +64,10 @@ pub(crate) async fn run(
     }
     report
         .add("import beside a reading and a writing neighbour", "rows/s", vec![imported.rate])
-        .note(format!("{IMPORT_ROWS} rows"));
+        .note(format!("{} rows", options.leads));
+    let felt = reads.quantile(0.99) / idle.latencies.quantile(0.99);
+    report
+        .add("read of a neighbour, during an import ÷ alone: p99", "×", vec![felt])
+        .goal(Goal::AtMost(3.0));
     Ok(())
 }
