@@ -26,6 +26,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const HEADERS_MAX: usize = 64;
 /// Bytes of all header names and values; the largest honest one is an API key or a trace context.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// What is said of a request whose caller hung up before its answer began. No answer has it; proxies say it so.
+const CALLER_GONE: u16 = 499;
 /// One year, the least that browsers' preload lists take.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
@@ -61,34 +63,25 @@ pub(crate) async fn request_line(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let began = edge.clock.now();
-    edge.observer.observe(&Measured::RequestBegan);
-    let method = word_of(request.method());
-    let span = span_of(method, matched.as_ref());
-    let whose = Whose::default();
-    let (id, response) = match RequestId::make(&*edge.clock, &*edge.entropy) {
+    let https = edge.https;
+    let id = RequestId::make(&*edge.clock, &*edge.entropy);
+    let mut line = Line::begin(edge, request.method(), matched, id.ok());
+    let response = match id {
         Ok(id) if within_bounds(request.headers()) => {
             request.extensions_mut().insert(id);
-            request.extensions_mut().insert(whose.clone());
-            span.record("leadvault.request.id", display(id));
-            (id, next.run(request).instrument(span.clone()).await)
+            request.extensions_mut().insert(line.whose.clone());
+            next.run(request).instrument(line.span.clone()).await
         }
-        Ok(id) => (id, Problem::from(Fault::bad("header:*", "headers_too_large")).into_response()),
-        Err(_) => (
-            RequestId::from_bytes([0; 16]),
-            Problem::from(Fault::Internal("request_id_entropy")).into_response(),
-        ),
+        Ok(_) => Problem::from(Fault::bad("header:*", "headers_too_large")).into_response(),
+        Err(_) => Problem::from(Fault::Internal("request_id_entropy")).into_response(),
     };
-    let problem = response.extensions().get::<Problem>().cloned();
-    let mut response = match &problem {
-        Some(problem) => with_headers_of(problem.render(id), &response),
+    line.problem = response.extensions().get::<Problem>().cloned();
+    let mut response = match &line.problem {
+        Some(problem) => with_headers_of(problem.render(line.id), &response),
         None => response,
     };
-    put_common(response.headers_mut(), id, edge.https);
-    let status = response.status().as_u16();
-    let tenant = whose.0.get().copied();
-    let Edge { clock, observer, .. } = edge;
-    let line = Line { method, matched, status, id, tenant, problem, began, span, clock, observer };
+    put_common(response.headers_mut(), line.id, https);
+    line.status = response.status().as_u16();
     response.map(|body| ends_with(body, line))
 }
 
@@ -171,33 +164,66 @@ fn put_common(headers: &mut HeaderMap, id: RequestId, https: bool) {
     }
 }
 
-/// The line of one request, written when it is dropped.
+/// The line of one request, written when it is dropped: at the end of the answer, or when the caller hangs up,
+/// be it before the answer has begun.
 #[derive(Debug)]
 struct Line {
     method: &'static str,
     matched: Option<MatchedPath>,
+    /// [`CALLER_GONE`] until there is an answer.
     status: u16,
     id: RequestId,
-    tenant: Option<TenantId>,
+    whose: Whose,
     problem: Option<Problem>,
     began: Timestamp,
     span: Span,
-    clock: Arc<dyn Clock>,
-    observer: Arc<dyn Observer>,
+    edge: Edge,
+}
+
+impl Line {
+    /// A request has come.
+    fn begin(
+        edge: Edge,
+        method: &Method,
+        matched: Option<MatchedPath>,
+        id: Option<RequestId>,
+    ) -> Self {
+        edge.observer.observe(&Measured::RequestBegan);
+        let method = word_of(method);
+        let span = span_of(method, matched.as_ref());
+        if let Some(id) = id {
+            span.record("leadvault.request.id", display(id));
+        }
+        Self {
+            method,
+            matched,
+            status: CALLER_GONE,
+            id: id.unwrap_or(RequestId::from_bytes([0; 16])),
+            whose: Whose::default(),
+            problem: None,
+            began: edge.clock.now(),
+            span,
+            edge,
+        }
+    }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         let method = self.method;
         let path = route_of(self.matched.as_ref());
-        let status = self.status;
-        let took = self.clock.now().since(self.began);
+        // A panic is not the caller's doing, whatever hangs up because of it.
+        let panicked = std::thread::panicking();
+        let status = if panicked { 500 } else { self.status };
+        let took = self.edge.clock.now().since(self.began);
         let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let request_id = self.id;
-        let tenant_id = self.tenant.map(display);
+        let tenant = self.whose.0.get().copied();
+        let tenant_id = tenant.map(display);
         let code = self.problem.as_ref().map(|p| p.shape().code);
-        self.observer.observe(&Measured::RequestEnded { method, route: path, status, code, took });
-        tell(&self.span, status, self.tenant, code);
+        let ended = Measured::RequestEnded { method, route: path, status, code, took };
+        self.edge.observer.observe(&ended);
+        tell(&self.span, status, tenant, code);
         // So that the line is found beside its trace.
         let _inside = self.span.enter();
         if let Some(place) = self.problem.as_ref().and_then(Problem::internal_place) {
@@ -208,6 +234,10 @@ impl Drop for Line {
         } else if status >= 500 {
             tracing::warn!(
                 method, path, status, latency_ms, %request_id, tenant_id, code, "request not served"
+            );
+        } else if status == CALLER_GONE {
+            tracing::info!(
+                method, path, status, latency_ms, %request_id, tenant_id, code, "the caller hung up"
             );
         } else {
             tracing::info!(

@@ -76,11 +76,15 @@ impl Inner {
         changes: Vec<Change>,
     ) -> Result<Advanced, KeyError> {
         let (answer, receiver) = oneshot::channel();
+        let began = self.services.clock.now();
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(Request { changes, answer });
         // A task of its own: dropping the caller's future must not drop other callers' changes.
         drop(tokio::spawn(Arc::clone(self).drain()));
         let span = tracing::info_span!(target: SPANS, "keys.advance");
-        receiver.instrument(span).await.unwrap_or(Err(KeyError::Interrupted))
+        let advanced = receiver.instrument(span).await.unwrap_or(Err(KeyError::Interrupted));
+        let (done, took) = (advanced.is_ok(), self.services.clock.now().since(began));
+        self.services.observer.observe(&Measured::KeysAdvanced { done, took });
+        advanced
     }
 
     async fn drain(self: Arc<Self>) {
@@ -90,11 +94,7 @@ impl Inner {
             return;
         }
         let changes: Vec<&[Change]> = batch.iter().map(|request| &request.changes[..]).collect();
-        let began = self.services.clock.now();
-        let ran = self.run(&changes).await;
-        let (done, took) = (ran.is_ok(), self.services.clock.now().since(began));
-        self.services.observer.observe(&Measured::KeysAdvanced { done, took });
-        let results = match ran {
+        let results = match self.run(&changes).await {
             Ok(results) => results,
             Err(error) => vec![Err(error); batch.len()],
         };

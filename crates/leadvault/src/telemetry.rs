@@ -43,6 +43,8 @@ pub(crate) use prometheus::Scraped;
 
 /// Name of the one instrumentation scope.
 const SCOPE: &str = "leadvault";
+/// More than any span has.
+const ATTRIBUTES_MAX: u32 = 32;
 /// Longest wait for the last delivery, at the end.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
@@ -117,6 +119,7 @@ impl Telemetry {
             let traces = SdkTracerProvider::builder()
                 .with_resource(resource.clone())
                 .with_sampler(sampler)
+                .with_max_attributes_per_span(ATTRIBUTES_MAX)
                 .with_id_generator(Ids(Arc::new(SystemEntropy)))
                 .with_batch_exporter(collector.traces()?);
             self.traces = Some(traces.build());

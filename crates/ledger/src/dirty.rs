@@ -1,6 +1,7 @@
 //! Which logs have entries that are not published yet.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leadvault_domain::TenantNo;
@@ -13,6 +14,8 @@ pub struct DirtyLogs(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     logs: Mutex<BTreeSet<TenantNo>>,
+    /// Taken by the publisher and not done yet.
+    in_work: AtomicUsize,
     marked: Notify,
 }
 
@@ -27,14 +30,15 @@ impl DirtyLogs {
         }
     }
 
-    /// How many logs are marked now.
-    pub fn len(&self) -> usize {
-        self.0.logs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// How many logs are marked now, or were taken and are not done.
+    pub fn open(&self) -> usize {
+        let marked = self.0.logs.lock().unwrap_or_else(PoisonError::into_inner).len();
+        marked.saturating_add(self.0.in_work.load(Ordering::Acquire))
     }
 
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Says that so many of what was taken are not done yet.
+    pub fn in_work(&self, logs: usize) {
+        self.0.in_work.store(logs, Ordering::Release);
     }
 
     /// Takes what is marked now, which may be nothing.

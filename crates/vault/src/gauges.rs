@@ -32,7 +32,7 @@ impl Cell {
         CellGauges {
             queued: Lane::ALL.iter().map(queued).collect(),
             journal_is_writable: self.journal().is_writable(),
-            unpublished_logs: self.journal().dirty().len() as u64,
+            unpublished_logs: self.journal().dirty().open() as u64,
             open_keyrings: open,
             closed_keyrings: (rooms.len() as u64).saturating_sub(open),
             pools: of("data", self.data().pools())

@@ -90,12 +90,17 @@ pub(crate) async fn cover(cell: &Cell, log: TenantNo, index: u64) -> Result<(), 
 pub(crate) async fn run(cell: Arc<Cell>) {
     let dirty = cell.journal().dirty();
     loop {
-        for log in dirty.changed().await {
+        let taken = dirty.changed().await;
+        let mut left = taken.len();
+        for log in taken {
+            dirty.in_work(left);
+            left = left.saturating_sub(1);
             if let Err(refusal) = publish(&cell, log).await {
                 tracing::error!(log = log.0, fault = %refusal.fault, "publishing failed");
                 dirty.mark([log]);
             }
         }
+        dirty.in_work(0);
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -94,7 +94,13 @@ struct Watched {
 
 impl Watched {
     fn start(texts: Vec<String>) -> Self {
-        let talkative = [("LEADVAULT_LOG", "trace"), ("RUST_LOG", "trace")];
+        let talkative = [
+            ("LEADVAULT_LOG", "trace"),
+            ("RUST_LOG", "trace"),
+            // What was said is sent before the next look.
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "50"),
+        ];
         let mut vault = Vault::init().with_env(&talkative);
         let collector = Collector::start(Manner::Takes);
         let endpoint = collector.endpoint();
@@ -134,9 +140,17 @@ impl Watched {
     fn look(&mut self, after: &str) {
         let metrics = reqwest::blocking::get(self.vault.metrics_url()).expect("metrics");
         self.errors.push(metrics.text().expect("text"));
-        let tells = |signal: &str| !self.collector.bodies(signal).is_empty();
+        // A last call, whose id is sent behind everything before it; and metrics that are newer.
+        let last = self.caller().get("/v1/leads?limit=1");
+        let id = last.header("request-id").to_owned();
+        let measured = self.collector.bodies("metrics").len() + 1;
+        let tells = |signal: &str| {
+            let bodies = self.collector.bodies(signal);
+            bodies.iter().any(|body| body.windows(id.len()).any(|part| part == id.as_bytes()))
+        };
         until("telemetry of each kind", || {
-            ["traces", "metrics", "logs"].into_iter().all(tells).then_some(())
+            let newer = self.collector.bodies("metrics").len() > measured;
+            (tells("traces") && tells("logs") && newer).then_some(())
         });
         assert_eq!(self.haystack().find(&self.needles), Vec::<String>::new(), "after {after}");
         self.vault.kill();
@@ -250,7 +264,18 @@ fn refusals(watched: &mut Watched, one: &str) {
     watched.refused(caller.get(&format!("{one}?fields={}", EXTRA[6])), 400);
     watched.refused(caller.get(&format!("/v1/leads/{}", EXTRA[6])), 400);
     watched.refused(caller.get(&format!("/v1/{}", EXTRA[6])), 404);
-    for header in ["instruction", "idempotency-key", "purpose", "if-match"] {
+    let canary = Method::from_bytes(EXTRA[5].as_bytes()).expect("a token");
+    let odd = caller.send(canary, one, &[], None);
+    watched.errors.push(odd.text);
+    for header in [
+        "instruction",
+        "idempotency-key",
+        "purpose",
+        "if-match",
+        "user-agent",
+        "baggage",
+        "tracestate",
+    ] {
         let headers = [(header, EXTRA[7]), ("content-type", "application/merge-patch+json")];
         let answer = caller.send(Method::PATCH, one, &headers, Some(b"{}".to_vec()));
         watched.errors.push(answer.text);

@@ -156,11 +156,13 @@ fn a_request_is_one_trace_with_its_line() {
 
 #[test]
 fn nothing_is_sent_without_a_word_in_the_configuration() {
-    let collector = Collector::start(Manner::Takes);
-    let endpoint = collector.endpoint();
+    let (collector, other) = (Collector::start(Manner::Takes), Collector::start(Manner::Takes));
+    let endpoint = other.endpoint();
     let left_behind = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
+        ("HTTP_PROXY", endpoint.as_str()),
+        ("http_proxy", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-left-behind=1,authorization=theirs"),
     ];
     let mut vault = Vault::init().with_env(&left_behind);
@@ -169,7 +171,7 @@ fn nothing_is_sent_without_a_word_in_the_configuration() {
     vault.lead(&tenant, "ada@example.com");
     vault.signal(Signal::TERM);
     assert_eq!(vault.ended(), Some(0));
-    assert!(collector.posted().is_empty());
+    assert!(other.posted().is_empty());
     // The control: with a word there is something, and the end delivers what is left. Of the variables nothing is in it.
     let key = vault.data().join("otlp.key");
     std::fs::write(&key, "Bearer ours\n").expect("written");
@@ -185,6 +187,7 @@ fn nothing_is_sent_without_a_word_in_the_configuration() {
     vault.acting(&tenant).get("/v1/leads?limit=1").expect(200);
     vault.signal(Signal::TERM);
     assert_eq!(vault.ended(), Some(0));
+    assert!(other.posted().is_empty(), "a variable opened a way out");
     let posted = collector.posted();
     let paths: BTreeSet<&str> = posted.iter().map(|post| post.path.as_str()).collect();
     assert_eq!(paths, ["/v1/logs", "/v1/metrics", "/v1/traces"].into());
@@ -214,8 +217,11 @@ fn a_collector_that_hangs_refuses_or_is_gone_holds_up_nobody() {
         }
         until("it is said", || vault.stderr().contains("does not take telemetry").then_some(()));
         vault.signal(Signal::TERM);
+        until("it ends", || vault.is_dead().then_some(()));
         assert_eq!(vault.ended(), Some(0), "{endpoint}");
-        assert_eq!(vault.stderr().matches("does not take telemetry").count(), 1, "{endpoint}");
+        // Once a minute at most, however many batches it did not take.
+        let said = vault.stderr().matches("does not take telemetry").count();
+        assert!((1..=3).contains(&said), "{endpoint}: {said}");
     }
     // The control: they were asked, and the collector that hangs heard something.
     assert!(!hangs.posted().is_empty() && !refuses.posted().is_empty());

@@ -78,9 +78,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("object_store", &["leadvault-store"]),
     // What is measured is said in words of the house; one room passes it on.
     ("opentelemetry", &["leadvault"]),
+    ("opentelemetry-appender-tracing", &["leadvault"]),
+    ("opentelemetry-http", &["leadvault"]),
     ("opentelemetry_sdk", &["leadvault"]),
     ("opentelemetry-otlp", &["leadvault"]),
     ("opentelemetry-prometheus", &["leadvault"]),
+    ("prometheus", &["leadvault"]),
     ("tracing-opentelemetry", &["leadvault"]),
     // The store for the TLS of object_store alone: `names` holds that its code never says so.
     ("reqwest", &["leadvault", "leadvault-store", "leadvault-tests"]),

@@ -170,3 +170,42 @@ async fn too_many_or_too_long_headers_are_refused_unread() {
         assert!(!line.contains("canary"), "{line}");
     }
 }
+
+/// Counts requests that began and have not ended.
+#[derive(Debug, Default)]
+struct Active(std::sync::atomic::AtomicI64, Mutex<Vec<u16>>);
+
+impl Observer for Active {
+    fn observe(&self, measured: &Measured<'_>) {
+        use std::sync::atomic::Ordering::SeqCst;
+        match measured {
+            Measured::RequestBegan => drop(self.0.fetch_add(1, SeqCst)),
+            Measured::RequestEnded { status, .. } => {
+                self.0.fetch_sub(1, SeqCst);
+                self.1.lock().unwrap().push(*status);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_before_the_answer_is_a_request_that_ended() {
+    let active = Arc::new(Active::default());
+    let observer: Arc<dyn Observer> = active.clone();
+    let edge = Edge { clock: Arc::new(Still), entropy: Arc::new(Sevens), observer, https: false };
+    let app = Router::new()
+        .route("/slow", get(async || std::future::pending::<()>().await))
+        .route("/quick", get(async || "done"))
+        .layer(from_fn_with_state(edge, request_line));
+    let count = || active.0.load(std::sync::atomic::Ordering::SeqCst);
+    let mut call = Box::pin(app.clone().oneshot(to("/slow")));
+    assert!(futures::poll!(call.as_mut()).is_pending());
+    assert_eq!(count(), 1);
+    drop(call);
+    assert_eq!(count(), 0);
+    let answer = app.oneshot(to("/quick")).await.unwrap();
+    assert_eq!(count(), 1, "it ends with the body");
+    drop(answer);
+    assert_eq!((count(), active.1.lock().unwrap().clone()), (0, vec![499, 200]));
+}

@@ -1,4 +1,5 @@
-//! Where telemetry goes. Only the file says so: no variable of the environment does (docs/TELEMETRY.md).
+//! Where telemetry goes. Only the file says where it is sent: no variable of the environment does (docs/TELEMETRY.md). An address that
+//! the file offers may be another one for each node.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -17,6 +17,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
     LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig as _,
 };
+use opentelemetry_sdk::metrics::Temporality;
 use reqwest::blocking::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
@@ -31,8 +32,6 @@ use crate::secret_file;
 const DELIVERY: Duration = Duration::from_secs(5);
 /// Shortest time between two lines about a collector that does not take anything.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
-/// Bytes of an answer that are read: it is a handful, and nobody looks at them.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// A collector.
 #[derive(Debug)]
@@ -117,7 +116,10 @@ impl Collector {
     /// # Errors
     /// As [`Collector::traces`].
     pub(super) fn metrics(&self) -> anyhow::Result<MetricExporter> {
-        let builder = MetricExporter::builder().with_http().with_http_client(self.post.clone());
+        let builder = MetricExporter::builder()
+            .with_temporality(Temporality::Cumulative)
+            .with_http()
+            .with_http_client(self.post.clone());
         Ok(self.at(builder.with_headers(HashMap::new()), "metrics").build()?)
     }
 
@@ -133,7 +135,6 @@ impl Collector {
 
 impl Post {
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        use std::io::Read as _;
         let (head, body) = request.into_parts();
         let mut post = self.http.post(head.uri.to_string()).body(body);
         if let Some(kind) = head.headers.get(CONTENT_TYPE) {
@@ -144,11 +145,9 @@ impl Post {
             value.set_sensitive(true);
             post = post.header(AUTHORIZATION, value);
         }
-        let answer = post.send()?;
-        let status = answer.status();
-        let mut said = Vec::new();
-        answer.take(ANSWER_BYTES_MAX).read_to_end(&mut said)?;
-        Ok(Response::builder().status(status).body(said.into())?)
+        // What it says beside is not read: nobody looks at it, and it may take as long as it likes to say it.
+        let status = post.send()?.status();
+        Ok(Response::builder().status(status).body(Bytes::new())?)
     }
 }
 
@@ -164,9 +163,11 @@ impl Told {
         }
         let now = u64::try_from(SystemClock.now().micros()).unwrap_or(0);
         let before = self.failed_at.load(Ordering::Acquire);
-        let is_due = before == 0 || Duration::from_micros(now.saturating_sub(before)) >= SAID_AGAIN;
-        if is_due {
-            self.failed_at.store(now, Ordering::Release);
+        let is_due = before == 0 || Duration::from_micros(now.abs_diff(before)) >= SAID_AGAIN;
+        // Of threads that find it due at once one says so.
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let first = || self.failed_at.compare_exchange(before, now, order.0, order.1).is_ok();
+        if is_due && first() {
             tracing::warn!(target: ABOUT_TELEMETRY, "the collector does not take telemetry");
         }
     }

@@ -69,7 +69,7 @@ impl Instruments {
             batch_entries: meter
                 .u64_histogram("leadvault.journal.batch.entries")
                 .with_unit("{entry}")
-                .with_description("Entries committed together.")
+                .with_description("Entries gathered for one commit.")
                 .with_boundaries(ENTRIES.to_vec())
                 .build(),
             credentials: counter(
