@@ -6,9 +6,8 @@ use std::sync::Arc;
 use leadvault_keys::FailPoint;
 use sqlx::migrate::Migrator;
 
-use crate::engine::PoolGauge;
 use crate::engine::{
-    Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
+    Engine, PoolGauge, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
 use crate::error::Result;
 use crate::fail_point::Steps;

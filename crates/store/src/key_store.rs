@@ -6,9 +6,8 @@ use std::path::Path;
 
 use sqlx::migrate::Migrator;
 
-use crate::engine::PoolGauge;
 use crate::engine::{
-    Engine, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
+    Engine, PoolGauge, PostgresEngine, PostgresOptions, SqliteEngine, StoreOptions, postgres,
 };
 use crate::error::Result;
 

@@ -56,7 +56,6 @@ pub use call::{Act, Answer, Call, Outcome, Stamp};
 pub use cell::{Appender, Cell, CellParts, Readiness};
 pub use credential::{Credential, Proof, make_operator_key, operator_key_hash};
 pub use error::{Fault, Pointed, Question, Refusal};
-pub use gauges::CellGauges;
 pub use instruction_body::InstructionBody;
 pub use leadvault_policy::Named;
 pub use leadvault_store::PoolGauge;

@@ -14,6 +14,10 @@ pub enum Manner {
     Refuses,
     /// Hears it and says nothing.
     Hangs,
+    /// Takes it, and goes on to say something for ever, a byte at a time.
+    Drips,
+    /// Sends it on to another port.
+    SendsTo(u16),
 }
 
 /// Something that was posted.
@@ -56,6 +60,11 @@ impl Collector {
         format!("http://{}", free.local_addr().expect("an address"))
     }
 
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -70,6 +79,15 @@ impl Collector {
     pub fn bodies(&self, signal: &str) -> Vec<Vec<u8>> {
         let path = format!("/v1/{signal}");
         self.posted().into_iter().filter(|p| p.path == path).map(|p| p.body).collect()
+    }
+}
+
+/// An answer whose body comes a byte at a time, until nobody listens any more.
+fn drip(mut stream: &TcpStream) {
+    let mut piece: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 65536\r\n\r\n";
+    while stream.write_all(piece).is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        piece = b".";
     }
 }
 
@@ -98,8 +116,14 @@ fn serve(stream: &TcpStream, manner: Manner, kept: &Mutex<Vec<Posted>>) {
             Manner::Takes => "200 OK",
             Manner::Refuses => "503 Service Unavailable",
             Manner::Hangs => continue,
+            Manner::Drips => return drip(stream),
+            Manner::SendsTo(_) => "307 Temporary Redirect",
         };
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        let place = match manner {
+            Manner::SendsTo(port) => format!("location: http://127.0.0.1:{port}/v1/x\r\n"),
+            _ => String::new(),
+        };
+        let answer = format!("HTTP/1.1 {status}\r\n{place}content-length: 0\r\n\r\n");
         if (&*stream).write_all(answer.as_bytes()).is_err() {
             return;
         }

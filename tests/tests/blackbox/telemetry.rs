@@ -227,6 +227,27 @@ fn a_collector_that_hangs_refuses_or_is_gone_holds_up_nobody() {
     assert!(!hangs.posted().is_empty() && !refuses.posted().is_empty());
 }
 
+/// Each batch is posted on the same thread as the one before it, so that many of them show that none was held.
+#[test]
+fn a_collector_that_never_ends_its_answer_holds_no_delivery() {
+    let collector = Collector::start(Manner::Drips);
+    let _vault = told(&collector);
+    until("metrics go on", || (collector.bodies("metrics").len() >= 5).then_some(()));
+}
+
+#[test]
+fn telemetry_is_not_sent_on_by_a_collector() {
+    let elsewhere = Collector::start(Manner::Takes);
+    let collector = Collector::start(Manner::SendsTo(elsewhere.port()));
+    let vault = told(&collector);
+    until("it is told as a failure", || {
+        let text = fetch(&vault.metrics_url());
+        let failed = "leadvault_telemetry_deliveries_total{leadvault_outcome=\"failed\"}";
+        text.contains(failed).then_some(())
+    });
+    assert!(!collector.posted().is_empty() && elsewhere.posted().is_empty());
+}
+
 #[test]
 fn metrics_are_offered_on_their_own_address_alone() {
     let mut vault = Vault::init();

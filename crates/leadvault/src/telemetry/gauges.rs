@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
-use leadvault_vault::{Cell, CellGauges};
+use leadvault_domain::Lane;
+use leadvault_vault::{Cell, PoolGauge};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 /// What one look says: values with their attributes.
-type Look = fn(&CellGauges) -> Vec<(u64, Vec<KeyValue>)>;
+type Look = fn(&Cell) -> Vec<(u64, Vec<KeyValue>)>;
 
 /// Each gauge: its name, its unit, what it says, and where it looks.
 const GAUGES: &[(&str, &str, &str, Look)] = &[
@@ -16,50 +17,44 @@ const GAUGES: &[(&str, &str, &str, Look)] = &[
         "{operation}",
         "Operations that wait for a lane of the journal.",
         |cell| {
-            let of = |(lane, queued): &(leadvault_domain::Lane, u64)| {
-                (*queued, vec![KeyValue::new("leadvault.lane", lane.as_str())])
-            };
-            cell.queued.iter().map(of).collect()
+            let name = |lane: Lane| vec![KeyValue::new("leadvault.lane", lane.as_str())];
+            Lane::ALL.iter().map(|lane| (cell.queued(*lane), name(*lane))).collect()
         },
     ),
     (
         "leadvault.journal.writable",
         "",
         "1 where the last commit worked, 0 where it did not.",
-        |cell| vec![(u64::from(cell.journal_is_writable), Vec::new())],
+        |cell| vec![(u64::from(cell.journal_is_writable()), Vec::new())],
     ),
     (
         "leadvault.log.unpublished",
         "{log}",
         "Logs with entries that are durable and not published yet.",
-        |cell| vec![(cell.unpublished_logs, Vec::new())],
+        |cell| vec![(cell.unpublished_logs(), Vec::new())],
     ),
     ("leadvault.keys.rings", "{tenant}", "Tenants, by whether their keys are in memory.", |cell| {
         let state = |state| vec![KeyValue::new("leadvault.state", state)];
-        vec![(cell.open_keyrings, state("open")), (cell.closed_keyrings, state("closed"))]
+        let (open, closed) = cell.keyrings();
+        vec![(open, state("open")), (closed, state("closed"))]
     }),
     (
         "db.client.connection.count",
         "{connection}",
         "Open connections, by pool and state.",
         |cell| {
-            let of = |(store, pool): &(&str, leadvault_vault::PoolGauge)| {
-                let state = |state: &'static str| {
-                    vec![
-                        pool_name(store, pool.name),
-                        KeyValue::new("db.client.connection.state", state),
-                    ]
+            let by_state = |(store, pool): (&str, PoolGauge)| {
+                let state = |state| {
+                    let state = KeyValue::new("db.client.connection.state", state);
+                    vec![pool_name(store, pool.name), state]
                 };
                 [(pool.used, state("used")), (pool.idle, state("idle"))]
             };
-            cell.pools.iter().flat_map(of).collect()
+            cell.pools().flat_map(by_state).collect()
         },
     ),
     ("db.client.connection.max", "{connection}", "Connections a pool may have.", |cell| {
-        let of = |(store, pool): &(&str, leadvault_vault::PoolGauge)| {
-            (pool.max, vec![pool_name(store, pool.name)])
-        };
-        cell.pools.iter().map(of).collect()
+        cell.pools().map(|(store, pool)| (pool.max, vec![pool_name(store, pool.name)])).collect()
     }),
 ];
 
@@ -75,7 +70,7 @@ pub(super) fn watch(meter: &Meter, cell: &Arc<Cell>) {
         gauge
             .with_callback(move |told| {
                 let Some(cell) = cell.upgrade() else { return };
-                for (value, attributes) in look(&cell.gauges()) {
+                for (value, attributes) in look(&cell) {
                     told.observe(value, &attributes);
                 }
             })
